@@ -1,0 +1,138 @@
+"""Whether a campaign tips, waits or lapses, and whom its cap lets through."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from countmein.rules.conditions import (
+    MAX_NUMBER,
+    Aggregates,
+    All,
+    AnyOf,
+    Condition,
+    Places,
+    Some,
+    holds,
+)
+from countmein.rules.states import CampaignState, Latch
+
+
+class Verdict(StrEnum):
+    """What is to happen to an open campaign now."""
+
+    wait = "wait"
+    tip = "tip"
+    lapse = "lapse"
+
+
+def judge(
+    *,
+    rule: Condition,
+    totals: Aggregates,
+    latch: Latch,
+    state: CampaignState,
+    deadline: datetime,
+    now: datetime,
+    pending: bool,
+) -> Verdict:
+    """The verdict on `totals`, which count only what was acknowledged before the deadline.
+
+    `pending`: mandates of members who acted in time are still under way, so the totals can
+    still grow. With on_tip a late count of timely pledges still tips.
+    """
+    if state is not CampaignState.open:
+        return Verdict.wait
+    is_met = holds(rule, totals)
+    if latch is Latch.on_tip and is_met:
+        return Verdict.tip
+    if now < deadline or pending:
+        return Verdict.wait
+    return Verdict.tip if is_met else Verdict.lapse
+
+
+def can_hold(
+    rule: Condition,
+    *,
+    kinds: frozenset[str],
+    cap: Mapping[str, int],
+    minimum: Mapping[str, int],
+    places: frozenset[str],
+) -> bool:
+    """Whether the rule can hold at all if no more is taken than the cap allows.
+
+    Each atom is judged by itself, so True is no proof that all of them can hold together.
+    """
+    people = MAX_NUMBER
+    if kinds <= cap.keys():
+        people = sum(cap[kind] // max(1, minimum.get(kind, 1)) for kind in kinds)
+    most = Aggregates(
+        people=people,
+        sums={kind: cap.get(kind, MAX_NUMBER) for kind in kinds},
+        people_in=dict.fromkeys(places, people),
+        pledges=frozenset(),
+    )
+    return _can_hold(rule, most)
+
+
+def _can_hold(rule: Condition, most: Aggregates) -> bool:
+    match rule:
+        case All(of=of):
+            return all(_can_hold(child, most) for child in of)
+        case AnyOf(of=of):
+            return any(_can_hold(child, most) for child in of)
+        case Some(of=of, at_least=m):
+            return sum(_can_hold(child, most) for child in of) >= m
+        case Places(people=q, at_least=r):
+            # A person is in one place only.
+            return holds(rule, most) and q * r <= most.people
+        case _:
+            return holds(rule, most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One pledge in the queue for a cap: what it takes of each kind, and whether it is secured.
+
+    `keeps_place`: not secured yet, but still within the minutes in which its place is kept.
+    """
+
+    id: str
+    amounts: Mapping[str, int]
+    secured: bool
+    keeps_place: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Who is let through, who waits for room, and whose place is kept meanwhile."""
+
+    accepted: tuple[str, ...]
+    waiting: tuple[str, ...]
+    reserved: tuple[str, ...]
+
+
+def serve(queue: Iterable[Arrival], *, cap: Mapping[str, int], taken: Mapping[str, int]) -> Served:
+    """Give out what is left of the cap by order of arrival: whole pledges, no overtaking.
+
+    Whoever does not fit makes all later ones wait who need one of the same capped kinds.
+    A pledge without a capped kind never waits; one neither secured nor kept is passed over.
+    """
+    left = {kind: limit - taken.get(kind, 0) for kind, limit in cap.items()}
+    blocked: set[str] = set()
+    accepted: list[str] = []
+    waiting: list[str] = []
+    reserved: list[str] = []
+    for arrival in queue:
+        if not arrival.secured and not arrival.keeps_place:
+            continue
+        needs = {kind: x for kind, x in arrival.amounts.items() if kind in left and x > 0}
+        fits = all(kind not in blocked and x <= left[kind] for kind, x in needs.items())
+        if fits:
+            for kind, x in needs.items():
+                left[kind] -= x
+        else:
+            blocked |= needs.keys()
+        admitted = accepted if fits else waiting
+        (admitted if arrival.secured else reserved).append(arrival.id)
+    return Served(accepted=tuple(accepted), waiting=tuple(waiting), reserved=tuple(reserved))

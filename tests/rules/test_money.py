@@ -1,0 +1,188 @@
+"""Money to the last minor unit: C-8, C-10, currencies and the text of an amount."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from countmein.rules.money import (
+    CurrencyMismatch,
+    Money,
+    MoneyRefused,
+    exponent,
+    hamilton,
+    parse_minor,
+    refund_split,
+    stage_floor,
+    stage_last,
+)
+
+MODEST = settings(max_examples=150, deadline=None)
+gifts = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=2), st.integers(1, 10**6))
+
+
+@st.composite
+def gifts_and_stages(draw: st.DrawFn) -> tuple[dict[str, int], list[int]]:
+    amounts = draw(gifts)
+    whole = sum(amounts.values())
+    return amounts, sorted(draw(st.lists(st.integers(0, whole), min_size=1, max_size=5)))
+
+
+@MODEST
+@given(gifts_and_stages())
+def test_c_8_refunds_add_up_lie_within_a_cent_and_never_exceed_the_gift(
+    case: tuple[dict[str, int], list[int]],
+) -> None:
+    amounts, stages = case
+    whole, returned = sum(amounts.values()), stages[-1]
+    refunds = refund_split(amounts, cost=whole - returned, seed="campaign")
+    assert returned == sum(refunds.values())
+    for key, amount in amounts.items():
+        assert 0 <= refunds[key] <= amount
+        assert abs(refunds[key] - Fraction(amount * returned, whole)) < 1
+
+
+@MODEST
+@given(gifts_and_stages())
+def test_c_8_staged_payments_are_never_taken_back_and_end_at_the_same_cent(
+    case: tuple[dict[str, int], list[int]],
+) -> None:
+    amounts, stages = case
+    paid = dict.fromkeys(amounts, 0)
+    for returned in stages[:-1]:
+        pay = stage_floor(amounts, returned=returned, paid=paid)
+        assert all(amount >= 0 for amount in pay.values())
+        paid = {key: paid[key] + pay[key] for key in paid}
+        assert sum(paid.values()) <= returned
+    last = stage_last(amounts, returned=stages[-1], paid=paid, seed="campaign")
+    assert all(amount >= 0 for amount in last.values())
+    at_once = hamilton(amounts, total=stages[-1], seed="campaign")
+    assert at_once == {key: paid[key] + last[key] for key in paid}
+
+
+def test_c_8_paying_whole_shares_at_every_stage_would_have_to_take_back() -> None:
+    """The negative control: without floors the Alabama paradox strikes."""
+    weights = {"a": 6, "b": 6, "c": 2}
+    paid = hamilton(weights, total=10, seed="7")
+    with pytest.raises(MoneyRefused):
+        stage_last(weights, returned=11, paid=paid, seed="7")
+
+
+@MODEST
+@given(
+    gifts.flatmap(lambda g: st.tuples(st.just(g), st.permutations(list(g)))), st.integers(0, 10**6)
+)
+def test_c_10_a_permutation_of_rows_changes_nothing(
+    case: tuple[dict[str, int], list[str]], total: int
+) -> None:
+    amounts, order = case
+    total = total if amounts else 0
+    shuffled = {key: amounts[key] for key in order}
+    assert hamilton(amounts, total=total, seed="x") == hamilton(shuffled, total=total, seed="x")
+
+
+def test_a_tie_is_broken_by_the_campaign_and_not_by_the_name() -> None:
+    equal = dict.fromkeys("abcdefgh", 1)
+    first = {
+        max(equal, key=lambda key: hamilton(equal, total=1, seed=seed)[key])
+        for seed in map(str, range(40))
+    }
+    assert len(first) > 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "total"), [({"a": -1, "b": 5}, 1), ({"a": 1}, -1), ({}, 1), ({"a": 0}, 1)]
+)
+def test_a_split_that_makes_no_sense_is_refused(weights: dict[str, int], total: int) -> None:
+    with pytest.raises(MoneyRefused):
+        hamilton(weights, total=total, seed="x")
+
+
+def test_nothing_to_share_is_nothing_for_everybody() -> None:
+    assert {} == hamilton({}, total=0, seed="x")
+    assert {"a": 0, "b": 0} == hamilton({"a": 0, "b": 0}, total=0, seed="x")
+    assert {"a": 0} == stage_floor({"a": 0}, returned=0, paid={})
+
+
+def test_a_weight_of_nothing_gets_nothing() -> None:
+    assert {"a": 0, "b": 1, "c": 0} == hamilton({"a": 0, "b": 3, "c": 0}, total=1, seed="x")
+
+
+def test_nobody_gets_back_more_than_was_given() -> None:
+    for cost in (-1, 11):
+        with pytest.raises(MoneyRefused):
+            refund_split({"a": 10}, cost=cost, seed="x")
+    with pytest.raises(MoneyRefused):
+        stage_floor({"a": 10}, returned=11, paid={})
+    with pytest.raises(MoneyRefused):
+        stage_last({"a": 10}, returned=10, paid={"stranger": 1}, seed="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("12.50", "GBP", 1250),
+        ("12", "GBP", 1200),
+        ("0.05", "EUR", 5),
+        ("12.5", "EUR", 1250),
+        ("500", "JPY", 500),
+        ("1.234", "KWD", 1234),
+        ("1.2", "BHD", 1200),
+    ],
+)
+def test_an_amount_is_read_in_the_decimals_of_its_currency(
+    text: str, currency: str, minor: int
+) -> None:
+    assert minor == parse_minor(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        *((text, "GBP") for text in ("12,50", "1,000", "-1", "", ".5", "5.", "1.234", "1e3")),
+        *((text, "GBP") for text in (" 1", "1\n", "١٢", "9" * 16, "nan")),
+        *(("1.0", "JPY"), ("1", "XXX"), ("1", "gbp")),
+    ],
+)
+def test_an_amount_that_two_readers_could_read_in_two_ways_is_refused(
+    text: str, currency: str
+) -> None:
+    with pytest.raises(MoneyRefused):
+        parse_minor(text, currency)
+
+
+def test_currencies_have_none_two_or_three_decimals() -> None:
+    assert (0, 2, 3) == (exponent("JPY"), exponent("GBP"), exponent("KWD"))
+    for unknown in ("CLF", "XAU", "XXX", "gbp", "", "GBP "):
+        with pytest.raises(MoneyRefused):
+            exponent(unknown)
+
+
+def test_money_adds_and_compares_within_one_currency_only() -> None:
+    pound, fifty = pence(100), pence(50)
+    assert pence(150) == pound + fifty
+    assert fifty == pound - fifty
+    assert pence(-50) == -fifty
+    assert fifty < pound
+    assert fifty <= pence(50)
+    assert pound > fifty
+    assert pound >= pence(100)
+    yen = Money(amount_minor=100, currency="JPY")
+    assert pound != yen
+    for mixed in (lambda: pound + yen, lambda: pound - yen, lambda: pound < yen):
+        with pytest.raises(CurrencyMismatch):
+            mixed()
+    for mixed in (lambda: pound <= yen, lambda: pound > yen, lambda: pound >= yen):
+        with pytest.raises(CurrencyMismatch):
+            mixed()
+
+
+def pence(amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency="GBP")
+
+
+@pytest.mark.parametrize("amount", [1.0, True, "1", None])
+def test_money_is_never_a_fraction(amount: object) -> None:
+    with pytest.raises(MoneyRefused):
+        Money(amount_minor=amount, currency="GBP")  # type: ignore[arg-type]
