@@ -1,0 +1,176 @@
+"""Stripe through its own SDK: saved cards by SetupIntent, charges by off-session PaymentIntent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import stripe
+from django.conf import settings
+from stripe.params import PaymentIntentCreateParams, RefundCreateParams
+
+from countmein.payments.providers import stripe_events
+from countmein.payments.providers.port import (
+    ChargeResult,
+    ForgetFailed,
+    MandateResult,
+    Outcome,
+    ProviderEvent,
+    RefundResult,
+)
+from countmein.payments.providers.stripe_answers import (
+    NotDone,
+    ask,
+    ask_on,
+    charged,
+    check_status,
+    every,
+    found,
+    refunded,
+    result_of,
+)
+from countmein.payments.providers.stripe_tables import NotInUnits, to_units
+from countmein.rules.money import Money
+
+TIMEOUT_SECONDS: Final = 10.0
+
+
+@lru_cache(maxsize=4)
+def _client(api_key: str, api_base: str, timeout_seconds: float) -> stripe.StripeClient:
+    # The SDK keeps one connection a thread. It must not retry by itself: what becomes of a
+    # call is ours to write down first.
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": api_base or stripe.DEFAULT_API_BASE},
+        http_client=stripe.RequestsClient(timeout=timeout_seconds),
+        max_network_retries=0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripe:
+    """The adapter; settings are read at each call, so that it can be made before they are."""
+
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    @property
+    def _v1(self) -> stripe.V1Services:
+        return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE, self.timeout_seconds).v1
+
+    def mandate(
+        self, *, reference: str, payment_method: str, currency: str, key: str
+    ) -> MandateResult:
+        """Make a customer that holds nothing but our reference, and save the card with it."""
+        metadata = {"reference": reference, "currency": currency}
+        try:
+            customer = ask_on(
+                f"{key}:customer",
+                lambda key: self._v1.customers.create(
+                    {"metadata": metadata}, {"idempotency_key": key}
+                ).to_dict(),
+            )
+            intent = ask_on(
+                key,
+                lambda key: self._v1.setup_intents.create(
+                    {
+                        "customer": customer["id"],
+                        "payment_method": payment_method,
+                        "allowed_payment_method_types": ["card"],
+                        "usage": "off_session",
+                        "confirm": True,
+                        "metadata": metadata,
+                    },
+                    {"idempotency_key": key},
+                ).to_dict(),
+            )
+            check_status(intent, "last_setup_error")
+            return MandateResult(
+                outcome=Outcome.DONE, mandate=f"{customer['id']}:{intent['payment_method']}"
+            )
+        except NotDone as no:
+            return MandateResult(**no.fields)
+
+    def charge(
+        self, *, mandate: str, amount_minor: int, currency: str, reference: str, key: str
+    ) -> ChargeResult:
+        """Charge the saved card while its owner is away."""
+        customer, _, method = mandate.partition(":")
+        try:
+            units = to_units(Money(amount_minor=amount_minor, currency=currency))
+        except NotInUnits:
+            return ChargeResult(outcome=Outcome.REFUSED, permanent=True, code="amount_too_fine")
+        params: PaymentIntentCreateParams = {
+            "amount": units,
+            "currency": currency.lower(),
+            "customer": customer,
+            "payment_method": method,
+            "allowed_payment_method_types": ["card"],
+            "confirm": True,
+            "off_session": True,
+            "metadata": {"reference": reference},
+        }
+        try:
+            made = ask(lambda: self._v1.payment_intents.create(params, {"idempotency_key": key}))
+            return charged(made.to_dict())
+        except NotDone as no:
+            return result_of(
+                no, lambda: self.find_charge(mandate=mandate, reference=reference), ChargeResult
+            )
+
+    def find_charge(self, *, mandate: str, reference: str) -> ChargeResult | None:
+        """Look through the customer's payments.
+
+        By customer and not by Stripe's search, which may not know a payment for a minute.
+        """
+        customer, _, _ = mandate.partition(":")
+        return found(
+            lambda: every(self._v1.payment_intents.list({"customer": customer, "limit": 100})),
+            reference,
+            charged,
+            ChargeResult,
+        )
+
+    def refund(
+        self, *, charge_id: str, amount_minor: int, currency: str, reference: str, key: str
+    ) -> RefundResult:
+        """Give this much of a charge back to the card it came from."""
+        try:
+            units = to_units(Money(amount_minor=amount_minor, currency=currency))
+        except NotInUnits:
+            return RefundResult(outcome=Outcome.REFUSED, permanent=True, code="amount_too_fine")
+        params: RefundCreateParams = {
+            "charge": charge_id,
+            "amount": units,
+            "metadata": {"reference": reference},
+        }
+        try:
+            made = ask(lambda: self._v1.refunds.create(params, {"idempotency_key": key}))
+            return refunded(made.to_dict())
+        except NotDone as no:
+            return result_of(
+                no, lambda: self.find_refund(charge_id=charge_id, reference=reference), RefundResult
+            )
+
+    def find_refund(self, *, charge_id: str, reference: str) -> RefundResult | None:
+        """Look through the charge's refunds."""
+        return found(
+            lambda: every(self._v1.refunds.list({"charge": charge_id, "limit": 100})),
+            reference,
+            refunded,
+            RefundResult,
+        )
+
+    def forget(self, *, mandate: str) -> None:
+        """Delete the customer, and with it the saved card."""
+        customer, _, _ = mandate.partition(":")
+        try:
+            ask(lambda: self._v1.customers.delete(customer))
+        except NotDone as no:
+            if no.result.code != "resource_missing":
+                raise ForgetFailed(no.result.code) from no
+
+    def read_event(self, *, body: bytes, signature: str, now: datetime) -> ProviderEvent:
+        """Check Stripe's signature over the raw body, then read it in our nouns."""
+        return stripe_events.read(
+            body=body, signature=signature, secret=settings.STRIPE_WEBHOOK_SECRET, now=now
+        )

@@ -1,0 +1,1 @@
+"""A mail server that delivers nowhere and shows everything it was handed."""

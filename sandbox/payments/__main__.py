@@ -1,0 +1,47 @@
+"""Run the payment provider: `python -m sandbox.payments --port 0 --book provider.sqlite3 …`."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+from sandbox.book import Writer
+from sandbox.loopback import HOST, app, bind, run, serve
+from sandbox.payments.app import Provider
+from sandbox.payments.book import SCHEMA
+from sandbox.payments.webhooks import Deliverer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.payments", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--book", type=Path, required=True, help="SQLite file, made if absent")
+    parser.add_argument("--webhook-url", help="where events are posted; none without it")
+    parser.add_argument("--webhook-secret", default="", help="signs the events")
+    parser.add_argument("--rate", type=int, default=500, help="writes a second per endpoint")
+    asked = parser.parse_args()
+    listener = bind(asked.port)
+    book = Writer(path=asked.book, schema=SCHEMA)
+    webhooks = Deliverer(book=book, url=asked.webhook_url, secret=asked.webhook_secret)
+    provider = Provider(book=book, webhooks=webhooks, rate=asked.rate)
+    port = listener.getsockname()[1]
+    print(
+        f"sandbox.payments: http://{HOST}:{port} book={asked.book}"
+        f" webhooks={asked.webhook_url or 'off'} rate={asked.rate}/s",
+        file=sys.stderr,
+        flush=True,
+    )
+    try:
+        run(_serve(provider, webhooks, listener))
+    finally:
+        book.close()
+
+
+async def _serve(provider: Provider, webhooks: Deliverer, listener: socket.socket) -> None:
+    webhooks.start()
+    await serve(app(provider.answer), listener=listener)
+    webhooks.close()
+
+
+if __name__ == "__main__":
+    main()
