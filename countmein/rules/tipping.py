@@ -11,8 +11,11 @@ from countmein.rules.conditions import (
     All,
     AnyOf,
     Condition,
+    People,
+    PeopleIn,
     Places,
     Some,
+    Sum,
     holds,
 )
 from countmein.rules.states import CampaignState, Latch
@@ -88,6 +91,34 @@ def _can_hold(rule: Condition, most: Aggregates) -> bool:
             return holds(rule, most) and q * r <= most.people
         case _:
             return holds(rule, most)
+
+
+def within_reach(rule: Condition, totals: Aggregates) -> Condition:
+    """The same rule with every number lowered to what was reached, for a second try.
+
+    A number of which nothing was reached stays: lowering it to nothing would make it no rule.
+    """
+    match rule:
+        case All(of=of):
+            return All(of=tuple(within_reach(c, totals) for c in of))
+        case AnyOf(of=of):
+            return AnyOf(of=tuple(within_reach(c, totals) for c in of))
+        case Some(of=of, at_least=at_least):
+            return Some(of=tuple(within_reach(c, totals) for c in of), at_least=at_least)
+        case People(n=n):
+            return People(n=_reached(n, totals.people))
+        case Sum(kind=kind, at_least=x):
+            return Sum(kind=kind, at_least=_reached(x, totals.sums.get(kind, 0)))
+        case PeopleIn(place=place, at_least=n):
+            return PeopleIn(place=place, at_least=_reached(n, totals.people_in.get(place, 0)))
+        case Places(people=q, at_least=r):
+            full = sum(people >= q for people in totals.people_in.values())
+            return Places(people=q, at_least=_reached(r, full))
+    return rule
+
+
+def _reached(wanted: int, got: int) -> int:
+    return min(wanted, got) or wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

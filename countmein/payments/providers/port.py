@@ -105,6 +105,9 @@ class PaymentProvider(Protocol):
     the provider answers, and may run in many threads.
     """
 
+    def step_minor(self, currency: str) -> int:
+        """The smallest amount it moves in this currency, in ISO 4217 minor units."""
+
     def mandate(
         self, *, reference: str, payment_method: str, currency: str, key: str
     ) -> MandateResult:

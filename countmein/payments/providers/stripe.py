@@ -29,7 +29,7 @@ from countmein.payments.providers.stripe_answers import (
     refunded,
     result_of,
 )
-from countmein.payments.providers.stripe_tables import NotInUnits, to_units
+from countmein.payments.providers.stripe_tables import NotInUnits, step_minor, to_units
 from countmein.rules.money import Money
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -56,6 +56,10 @@ class Stripe:
     @property
     def _v1(self) -> stripe.V1Services:
         return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE, self.timeout_seconds).v1
+
+    def step_minor(self, currency: str) -> int:
+        """The smallest amount that Stripe moves in this currency."""
+        return step_minor(currency)
 
     def mandate(
         self, *, reference: str, payment_method: str, currency: str, key: str

@@ -1,0 +1,76 @@
+"""Who is really asking: the peer's address, believed only from proxies that we trust."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: One household or server gets a whole /64, so limits count that, not the single address.
+_IPV6_PREFIX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Whom limits count; `is_direct_loopback`: on this very machine, through no proxy."""
+
+    address: str
+    is_direct_loopback: bool
+
+
+def peer(*, remote: str, forwarded_for: str, trusted: Iterable[str]) -> Peer:
+    """Say who sent the request.
+
+    `remote` is the other end of the connection, `forwarded_for` the header X-Forwarded-For.
+    The header is read from its end: each proxy appended whom it saw, and the first address that
+    is no trusted proxy is the sender; whatever stands before it the sender may have made up.
+    """
+    networks = _networks(trusted)
+    direct = _address(remote)
+    if direct is None:
+        # A local socket has no address.
+        return Peer(address="local", is_direct_loopback=True)
+    hops = [_address(hop) for hop in forwarded_for.split(",")] if forwarded_for else []
+    sender = direct
+    while hops and _is_in(sender, networks):
+        hop = hops.pop()
+        if hop is None:
+            break
+        sender = hop
+    return Peer(
+        address=_counted(sender), is_direct_loopback=sender is direct and sender.is_loopback
+    )
+
+
+def is_trusted(remote: str, trusted: Iterable[str]) -> bool:
+    """Whether the other end of the connection is a proxy that we trust."""
+    address = _address(remote)
+    return address is not None and _is_in(address, _networks(trusted))
+
+
+def _networks(
+    names: Iterable[str],
+) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(name.strip(), strict=False) for name in names]
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(
+    address: _Address, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
+    return any(address in network for network in networks)
+
+
+def _counted(address: _Address) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+    return str(address)

@@ -1,0 +1,53 @@
+"""Jobs: the back doors of verbs. A job's row commits, or vanishes, with the data it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+from procrastinate import RetryStrategy, exceptions
+from procrastinate.contrib.django import app
+from procrastinate.tasks import Task
+
+#: Queues by promise: what touches money, what decides, what is sent to people, the rest.
+QUEUES = ("money", "counting", "sends", "chores")
+
+#: A job that fails is tried again after 1, 2, 4 … seconds; the sweeps would find its work anyway.
+_RETRY = RetryStrategy(max_attempts=6, exponential_wait=2)
+
+
+def job(*, name: str, queue: str) -> Callable[[Callable[..., None]], Task[..., None, ...]]:
+    """Declare a verb's job under a name that outlives moves of its code."""
+    if queue not in QUEUES:
+        raise ValueError(f"there is no queue {queue}")
+    return app.task(name=name, queue=queue, retry=_RETRY)
+
+
+def defer(task: Task[..., None, ...], *, once: str | None = None, **ids: Any) -> bool:
+    """Enqueue a job with ids for arguments; tell whether it was not already waiting.
+
+    `once` names the work: while a job of that name waits, another is not added, and two of that
+    name never run at the same time. The insert has a savepoint of its own, because a refused one
+    would otherwise leave the caller's transaction aborted and silently discard its rows.
+    """
+    if once is None:
+        task.configure().defer(**ids)
+        return True
+    if _is_waiting(once):
+        return False
+    try:
+        with transaction.atomic():
+            task.configure(lock=once, queueing_lock=once).defer(**ids)
+    except exceptions.AlreadyEnqueued:
+        return False
+    return True
+
+
+def _is_waiting(once: str) -> bool:
+    """A look before the insert spares the database an error on nearly every repeat."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s AND status = 'todo'", [once]
+        )
+        return cursor.fetchone() is not None

@@ -1,0 +1,121 @@
+"""To accept: after the tip, what is in is taken for good, slice by slice, within the cap."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from itertools import islice
+
+from django.db import connection, transaction
+from psycopg.types.json import Jsonb
+
+from countmein.base.clock import site_now
+from countmein.campaigns.actions.count import recount
+from countmein.campaigns.actions.fulfil import promise
+from countmein.campaigns.changes import Part, is_accepted
+from countmein.campaigns.gates import close_round, hold
+from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
+from countmein.campaigns.moves import move
+from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, served
+from countmein.payments.actions import forget_mandates
+from countmein.rules.states import CampaignState, PledgeState
+
+#: One slice holds the gate for some tens of milliseconds; pledgers wait no longer than that.
+SLICE = 500
+
+
+def accept_slice(campaign: Campaign) -> bool:
+    """Accept the next pledges that are in, and tell whether there may be more.
+
+    The whole decision is taken with the gate held and everything counted, so a pledge is accepted
+    or withdrawn, never both. Killed at any instant, it has accepted a whole slice or none of it.
+    """
+    with transaction.atomic():
+        gate = hold(campaign)
+        if gate.state == CampaignState.tipped:
+            move(
+                lane=gate.lane,
+                campaign_id=gate.id,
+                was=[CampaignState.tipped],
+                to=CampaignState.settling,
+                at=site_now(),
+            )
+        elif gate.state not in (CampaignState.settling, CampaignState.settled):
+            return False
+        gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
+        recount(campaign, open_round=gate.round)
+        chosen = _chosen(campaign, gate)
+        if not chosen:
+            gate.accepted_round = gate.round
+            gate.save(update_fields=["accepted_round"])
+            return False
+        _accept(campaign, gate, chosen)
+    return True
+
+
+def _chosen(campaign: Campaign, gate: Gate) -> list[tuple[Pledge, tuple[Part, ...]]]:
+    """The next pledges to accept: all that are in, or with a cap those that have a place."""
+    queue = arrivals(campaign, crowds_in(campaign), now=site_now())
+    if not campaign.cap:
+        return list(islice(queue, SLICE))
+    whole = list(queue)
+    places = set(served(campaign, queue=whole, taken=gate.accepted).accepted)
+    return [(row, parts) for row, parts in whole if str(row.id) in places][:SLICE]
+
+
+def _accept(
+    campaign: Campaign, gate: Gate, chosen: Sequence[tuple[Pledge, tuple[Part, ...]]]
+) -> None:
+    core = Crowd(
+        lane=gate.lane, id=crowd_id(gate.id, "core"), campaign_id=gate.id, is_core=True, is_in=True
+    )
+    Crowd.objects.bulk_create([core], ignore_conflicts=True)
+    taken = dict(gate.accepted)
+    for row, parts in chosen:
+        row.state = PledgeState.accepted
+        row.accepted = amounts(parts)
+        # The parts that are in are fixed now; the others are released.
+        row.more = [
+            {**said, "is_in": any(part.crowd_id == uuid.UUID(said["crowd_id"]) for part in parts)}
+            for said in row.more
+        ]
+        row.round = gate.round
+        for kind, amount in row.accepted.items():
+            taken[kind] = taken.get(kind, 0) + amount
+    # Both sides of every move are written, so the tally is the same before and after.
+    Change.objects.bulk_create(
+        change for row, parts in chosen for change in is_accepted(gate, row, parts)
+    )
+    rows = [row for row, _parts in chosen]
+    _write(gate, rows)
+    Gate.objects.filter(lane=gate.lane, id=gate.id).update(accepted=taken)
+    promise(campaign, rows)
+    # A card given for a part that is not in after all has nothing left to pay.
+    idle = [row.id for row in rows if row.payment_method and not _owes(row)]
+    forget_mandates(lane=gate.lane, pledge_ids=idle)
+
+
+def _write(gate: Gate, rows: Sequence[Pledge]) -> None:
+    """One statement for the slice; only pledges that are still active are taken."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE campaigns_pledge p
+            SET state = 'accepted', round = %s, accepted = v.accepted, more = v.more
+            FROM unnest(%s::uuid[], %s::jsonb[], %s::jsonb[]) AS v(id, accepted, more)
+            WHERE p.lane = %s AND p.id = v.id AND p.state = 'active' RETURNING p.id
+            """,
+            [
+                gate.round,
+                [row.id for row in rows],
+                [Jsonb(row.accepted) for row in rows],
+                [Jsonb(row.more) for row in rows],
+                gate.lane,
+            ],
+        )
+        done = len(cursor.fetchall())
+    assert done == len(rows), "the gate is held, so nobody else can have moved these pledges"
+
+
+def _owes(row: Pledge) -> bool:
+    return bool({"money", "purchase"} & set(row.accepted))

@@ -1,0 +1,34 @@
+"""To cancel: the organiser calls it off; everybody is released, whoever has paid is refunded."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from countmein.base.clock import site_now
+from countmein.base.jobs import defer
+from countmein.campaigns.actions.release import release
+from countmein.campaigns.gates import hold
+from countmein.campaigns.models import Campaign
+from countmein.campaigns.moves import MoveRefused, move
+from countmein.rules.states import CAMPAIGN_MOVES, CampaignState
+
+
+def cancel(*, campaign: Campaign) -> None:
+    """Call a campaign off for good.
+
+    Raises MoveRefused where it is too late: it has lapsed, is released or done already.
+    """
+    with transaction.atomic():
+        gate = hold(campaign)
+        state = CampaignState(gate.state)
+        if CampaignState.cancelled not in CAMPAIGN_MOVES[state]:
+            raise MoveRefused(f"a campaign that is {state} cannot be cancelled")
+        move(
+            lane=gate.lane,
+            campaign_id=gate.id,
+            was=[state],
+            to=CampaignState.cancelled,
+            at=site_now(),
+            closed_at=None,
+        )
+        defer(release, once=f"release:{campaign.id}", campaign_id=str(campaign.id))

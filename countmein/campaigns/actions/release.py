@@ -1,0 +1,145 @@
+"""To release: everybody who is not taken is let go, untouched; whoever has paid is refunded."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.db.models import Q
+
+from countmein.base.clock import site_now
+from countmein.base.jobs import defer, job
+from countmein.campaigns.actions.draft_again import draft_again
+from countmein.campaigns.actions.refund import read_refunds, refund_everybody
+from countmein.campaigns.actions.secure import is_under_way, secure
+from countmein.campaigns.actions.tell import tell, tell_organiser
+from countmein.campaigns.changes import leaves
+from countmein.campaigns.gates import gate_of, hold
+from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.moves import move
+from countmein.payments.actions import forget_mandates
+from countmein.payments.models import Charge, ChargeState, Refund, RefundState
+from countmein.rules.states import CampaignState, PledgeState
+
+SLICE = 500
+_OUTSIDE = (
+    PledgeState.unconfirmed,
+    PledgeState.unsecured,
+    PledgeState.active,
+    PledgeState.held,
+)
+
+
+@job(name="campaigns.release", queue="counting")
+def release(campaign_id: str) -> None:
+    """Let go of everybody outside: after a lapse, a cancellation, a shortfall, or the deadline.
+
+    Slice by slice, by state; killed at any instant it goes on where it stood.
+    """
+    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    state = CampaignState(gate_of(campaign).state)
+    if state is CampaignState.settled:
+        secure(campaign_id)
+        if is_under_way(campaign):
+            return
+    if state is CampaignState.cancelled:
+        _call_off_charges(campaign)
+    if state is CampaignState.lapsed:
+        draft_again(campaign)
+    while _release_slice(campaign):
+        pass
+    if state is CampaignState.cancelled:
+        refund_everybody(campaign, reason="cancelled")
+    while read_refunds(campaign):
+        pass
+    _close(campaign)
+
+
+def _call_off_charges(campaign: Campaign) -> None:
+    """Charges that nobody has begun are never begun; those that went through are refunded."""
+    charges = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    with transaction.atomic():
+        hold(campaign)
+        charges.filter(state=ChargeState.DUE).update(
+            state=ChargeState.FAILED, code="called_off", is_read=True
+        )
+        paid = charges.filter(state=ChargeState.PAID)
+        Pledge.objects.filter(
+            lane=campaign.lane,
+            campaign_id=campaign.id,
+            state=PledgeState.accepted,
+            id__in=paid.values("pledge_id"),
+        ).update(state=PledgeState.fulfilled)
+        paid.update(is_read=True)
+
+
+def _release_slice(campaign: Campaign) -> bool:
+    with transaction.atomic():
+        gate = hold(campaign)
+        topic = _topic(gate)
+        outside = Q(state__in=_OUTSIDE)
+        if gate.state == CampaignState.cancelled:
+            # An accepted pledge that is just being charged waits for the outcome.
+            charged = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).exclude(
+                state=ChargeState.FAILED
+            )
+            outside |= Q(state=PledgeState.accepted) & ~Q(id__in=charged.values("pledge_id"))
+        rows = list(
+            Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+            .filter(outside)
+            .order_by("id")[:SLICE]
+            .select_for_update()
+        )
+        if not rows:
+            return False
+        if gate.state == CampaignState.settled:
+            # The tally of a campaign that came about shows nobody as waiting any more; one that
+            # lapsed keeps showing how far it came.
+            Change.objects.bulk_create(
+                c for row in rows if row.state == PledgeState.active for c in leaves(gate, row)
+            )
+        Pledge.objects.filter(lane=campaign.lane, id__in=[row.id for row in rows]).update(
+            state=PledgeState.released, round=gate.round
+        )
+        forget_mandates(lane=campaign.lane, pledge_ids=[r.id for r in rows if r.payment_method])
+        told = [str(row.id) for row in rows if row.state != PledgeState.unconfirmed]
+        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=told)
+    return True
+
+
+def _topic(gate: Gate) -> str:
+    if gate.state == CampaignState.cancelled:
+        return "cancelled"
+    return "lapsed" if gate.state == CampaignState.lapsed else "left_out"
+
+
+def _close(campaign: Campaign) -> None:
+    """Everybody is let go and every refund made: that is the end of it."""
+    with transaction.atomic():
+        gate = hold(campaign)
+        if _is_left(campaign, gate):
+            return
+        now = site_now()
+        Gate.objects.filter(lane=gate.lane, id=gate.id).update(closed_at=now)
+        if gate.state in (CampaignState.lapsed, CampaignState.cancelled):
+            move(
+                lane=gate.lane,
+                campaign_id=gate.id,
+                was=[CampaignState(gate.state)],
+                to=CampaignState.released,
+                at=now,
+            )
+            topic = "lapsed" if gate.state == CampaignState.lapsed else "released"
+            defer(tell_organiser, campaign_id=str(campaign.id), topic=topic)
+
+
+def _is_left(campaign: Campaign, gate: Gate) -> bool:
+    states = [*_OUTSIDE]
+    if gate.state != CampaignState.settled:
+        states.append(PledgeState.accepted)
+    lane, campaign_id = campaign.lane, campaign.id
+    refunds = Refund.objects.filter(lane=lane, campaign_id=campaign_id)
+    return bool(
+        Pledge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=states).exists()
+        or refunds.exclude(state=RefundState.DONE, is_read=True).exists()
+    )

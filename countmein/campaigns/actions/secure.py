@@ -1,0 +1,92 @@
+"""To secure: what the provider said about a card reaches the pledge it is for."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from countmein.base.clock import real_now
+from countmein.base.jobs import defer, job
+from countmein.campaigns.actions.tell import tell
+from countmein.campaigns.changes import joins
+from countmein.campaigns.gates import hold_shared
+from countmein.campaigns.models import Campaign, Change, Pledge
+from countmein.payments.models import Mandate, MandateState
+from countmein.rules.states import CampaignState, PledgeState
+
+_BATCH = 500
+#: How long judging waits for mandates that were under way at the deadline.
+_PATIENCE = timedelta(seconds=60)
+#: While a campaign stands here, a card that was given in time still makes its pledge count.
+_COUNTING = (
+    CampaignState.open,
+    CampaignState.tipped,
+    CampaignState.settling,
+    CampaignState.settled,
+)
+
+
+@job(name="campaigns.secure", queue="counting")
+def secure(campaign_id: str) -> None:
+    """Make active every pledge whose card is secured, and tell those whose card was refused."""
+    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    while _secure_slice(campaign):
+        pass
+
+
+def _secure_slice(campaign: Campaign) -> bool:
+    with transaction.atomic():
+        gate = hold_shared(campaign)
+        news = {
+            row.pledge_id: row
+            for row in Mandate.objects.filter(
+                lane=campaign.lane,
+                campaign_id=campaign.id,
+                is_read=False,
+                state__in=[MandateState.MADE, MandateState.REFUSED],
+            ).order_by("id")[:_BATCH]
+        }
+        if not news:
+            return False
+        pledges = list(
+            Pledge.objects.filter(
+                lane=campaign.lane, id__in=list(news), state=PledgeState.unsecured
+            )
+            .order_by("id")
+            .select_for_update()
+        )
+        made = [p for p in pledges if news[p.id].state == MandateState.MADE]
+        if gate.state in _COUNTING and gate.closed_at is None:
+            Pledge.objects.filter(lane=campaign.lane, id__in=[p.id for p in made]).update(
+                state=PledgeState.active, round=gate.round
+            )
+            Change.objects.bulk_create(change for p in made for change in joins(gate, p))
+        refused = [str(p.id) for p in pledges if news[p.id].state == MandateState.REFUSED]
+        if refused:
+            defer(tell, campaign_id=str(campaign.id), topic="card_refused", pledge_ids=refused)
+        Mandate.objects.filter(lane=campaign.lane, id__in=[row.id for row in news.values()]).update(
+            is_read=True
+        )
+    return True
+
+
+def is_under_way(campaign: Campaign) -> bool:
+    """Whether a card given before now may still make a pledge count; at most for a minute."""
+    return bool(
+        Mandate.objects.filter(
+            lane=campaign.lane,
+            campaign_id=campaign.id,
+            state=MandateState.WANTED,
+            id__gte=_first_id_since(real_now() - _PATIENCE),
+        ).exists()
+        or Mandate.objects.filter(
+            lane=campaign.lane, campaign_id=campaign.id, is_read=False, state=MandateState.MADE
+        ).exists()
+    )
+
+
+def _first_id_since(instant: datetime) -> uuid.UUID:
+    """The lowest id made at or after an instant of real time: ids carry the machine's clock."""
+    return uuid.UUID(int=int(instant.timestamp() * 1000) << 80)

@@ -1,0 +1,392 @@
+"""What a request may say: one definition, which the API publishes and the web forms fill."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from countmein.rules import conditions
+from countmein.rules.canonical import AddressRefused, mailbox
+from countmein.rules.money import EXPONENT_OF
+from countmein.rules.pledging import COUNTED_ONCE
+from countmein.rules.states import Confirm, Kind, Latch, Shortfall
+
+MAX_NUMBER: Final = conditions.MAX_NUMBER
+#: Where the published schema refers to one of GRAMMAR_SCHEMAS.
+GRAMMAR_MARK: Final = "x-grammar"
+#: A pledge is small; a campaign's story may be long.
+PLEDGE_LIMIT_BYTES: Final = 16 * 1024
+BODY_LIMIT_BYTES: Final = 256 * 1024
+#: Price times units must fit 64 bits even where somebody takes all there is.
+MAX_UNIT_PRICE_MINOR: Final = 10**9
+
+#: Letters that turn the reading direction around make a text show something it does not say.
+_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INSTANT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,20}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def body_limit_bytes(path: str) -> int:
+    """How long a body the door at this address takes."""
+    return PLEDGE_LIMIT_BYTES if "/pledges" in path else BODY_LIMIT_BYTES
+
+
+def _text(value: str, *, line_breaks: bool) -> str:
+    text = unicodedata.normalize("NFC", value)
+    allowed = "\n\t" if line_breaks else ""
+    if line_breaks:
+        text = text.replace("\r\n", "\n")
+    for letter in text:
+        strange = unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDI
+        if strange and letter not in allowed:
+            raise PydanticCustomError("strange_character", "a character that cannot be shown")
+    return text
+
+
+def _line(value: str) -> str:
+    return _text(value, line_breaks=False)
+
+
+def _prose(value: str) -> str:
+    return _text(value, line_breaks=True)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "here stands a text")
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in EXPONENT_OF:
+        raise PydanticCustomError("unknown_currency", "a currency of ISO 4217, such as EUR")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        mailbox(value)
+    except AddressRefused as refused:
+        raise PydanticCustomError("address_invalid", "{why}", {"why": str(refused)}) from refused
+    return value
+
+
+def instant(value: object) -> datetime:
+    """Read an RFC 3339 instant with any offset, in UTC; digits below the microsecond are cut."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("not_an_instant", "an instant such as 2026-12-01T12:00:00Z")
+    day, time, fraction, offset = match.groups()
+    text = f"{day}T{time}.{(fraction or '0')[:6].ljust(6, '0')}{offset.upper()}"
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise PydanticCustomError("not_an_instant", "there is no such instant") from error
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise PydanticCustomError("repeated", "each stands here once")
+    return values
+
+
+def _composed(value: Any) -> Any:
+    """Compose the letters of every text, as those of the campaign's places are composed."""
+    if isinstance(value, dict):
+        return {key: _composed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_composed(inner) for inner in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _grammatical(value: object, *, path: str, pledges_allowed: bool) -> object:
+    try:
+        conditions.parse(value, path=path, pledges_allowed=pledges_allowed)
+    except conditions.ConditionRefused as refused:
+        context = {"path": refused.path, "why": refused.detail}
+        raise PydanticCustomError(refused.reason, "{why}", context) from refused
+    return _composed(value)
+
+
+def _rule(value: object) -> object:
+    return _grammatical(value, path="rule", pledges_allowed=False)
+
+
+def _condition(value: object) -> object:
+    if value is None:
+        return None
+    return _grammatical(value, path="condition", pledges_allowed=True)
+
+
+def _amount_or_one(value: object, info: ValidationInfo) -> object:
+    kind = info.data.get("kind")
+    if value is None and kind in COUNTED_ONCE:
+        return 1
+    if value is None:
+        raise PydanticCustomError("missing", "how much is missing")
+    return value
+
+
+def _ref(name: str) -> WithJsonSchema:
+    # Pydantic looks every $ref up among its own definitions; whoever publishes puts it in.
+    return WithJsonSchema({GRAMMAR_MARK: name})
+
+
+def _string(low: int, high: int) -> StringConstraints:
+    return StringConstraints(strict=True, min_length=low, max_length=high)
+
+
+Amount = Annotated[int, Field(strict=True, ge=1, le=MAX_NUMBER)]
+AmountOrOne = Annotated[
+    Amount,
+    BeforeValidator(_amount_or_one),
+    WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MAX_NUMBER}),
+]
+Title = Annotated[str, _string(1, 200), AfterValidator(_line), AfterValidator(_not_blank)]
+Story = Annotated[str, _string(0, 50_000), AfterValidator(_prose)]
+Name = Annotated[str, _string(0, 100), AfterValidator(_line)]
+Line = Annotated[str, _string(0, 300), AfterValidator(_line)]
+Script = Annotated[str, _string(0, 5_000), AfterValidator(_prose)]
+Place = Annotated[str, _string(1, 100), AfterValidator(_line), AfterValidator(_not_blank)]
+Address = Annotated[
+    str,
+    _string(3, 254),
+    AfterValidator(_line),
+    AfterValidator(_address),
+    Field(json_schema_extra={"format": "email"}),
+]
+Phone = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^\+?[0-9][0-9 ()./-]{1,29}$", max_length=31)
+]
+#: The provider's name for a stored card; it starts with a letter, so a card number never fits.
+PaymentMethod = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,254}$")
+]
+Currency = Annotated[
+    str,
+    AfterValidator(_currency),
+    Field(strict=True),
+    WithJsonSchema({"type": "string", "enum": sorted(EXPONENT_OF)}),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(instant),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation"),
+]
+Kinds = Annotated[
+    list[Kind],
+    Field(min_length=1, max_length=len(Kind), json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+PlaceNames = Annotated[
+    list[Place],
+    Field(max_length=1_000, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+PerKind = dict[Kind, Amount]
+UnitPrice = Annotated[int, Field(strict=True, ge=1, le=MAX_UNIT_PRICE_MINOR)]
+Timezone = Annotated[str, _string(1, 64)]
+Rule = Annotated[object, BeforeValidator(_rule), _ref("Rule")]
+ConditionJson = Annotated[object, BeforeValidator(_condition), _ref("Condition")]
+#: Only what works is published; the other answers come with a later version.
+OfferedShortfall = Annotated[Shortfall, WithJsonSchema({"type": "string", "enum": ["release"]})]
+Reveal = Annotated[str, StringConstraints(strict=True, pattern="^(always|on_tip)$")]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Body(BaseModel):
+    """A JSON object in which unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlainBody(Body):
+    """A body in which null says the same as leaving the field out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: inner for key, inner in value.items() if inner is not None}
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        required, null = schema.get("required", []), {"type": "null"}
+        for name, inner in schema.get("properties", {}).items():
+            is_nullable = "null" in inner.get("type", ()) or null in inner.get("anyOf", ())
+            if name not in required and not is_nullable:
+                schema["properties"][name] = {"anyOf": [inner, null]}
+        return schema
+
+
+class TargetBody(PlainBody):
+    """Who must answer, and how to reach them."""
+
+    name: Line = ""
+    ask: Line = ""
+    email: Address | None = None
+    phone: Phone | None = None
+    script: Script = ""
+
+
+class CampaignBody(PlainBody):
+    """A campaign's terms, as its organiser states them."""
+
+    title: Title
+    story: Story = ""
+    kinds: Kinds
+    currency: Currency | None = None
+    rule: Rule
+    latch: Latch = Latch.on_tip
+    deadline: Instant
+    timezone: Timezone = "UTC"
+    confirm: Confirm = Confirm.email
+    minimum: PerKind = {}
+    cap: PerKind = {}
+    shortfall: OfferedShortfall = Shortfall.release
+    target: TargetBody | None = None
+    places: PlaceNames = []
+    unit_price_minor: UnitPrice | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    venue: Line = ""
+    hours: Annotated[str, _string(0, 200), AfterValidator(_line)] = ""
+    plan_b: SkipJsonSchema[object | None] = None
+    reveal: Reveal = "always"
+
+
+class CampaignPatch(Body):
+    """Changes of a campaign: a field left out stays, null takes it back to its default."""
+
+    title: Title | None = None
+    story: Story | None = None
+    kinds: Kinds | None = None
+    currency: Currency | None = None
+    rule: Rule = None
+    latch: Latch | None = None
+    deadline: Instant | None = None
+    timezone: Timezone | None = None
+    confirm: Confirm | None = None
+    minimum: PerKind | None = None
+    cap: PerKind | None = None
+    shortfall: OfferedShortfall | None = None
+    target: TargetBody | None = None
+    places: PlaceNames | None = None
+    unit_price_minor: UnitPrice | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    venue: Line | None = None
+    hours: Annotated[str, _string(0, 200), AfterValidator(_line)] | None = None
+    plan_b: SkipJsonSchema[object | None] = None
+    reveal: Reveal | None = None
+
+
+class MemberBody(PlainBody):
+    """Who pledges."""
+
+    email: Address
+    name: Name = ""
+
+
+class PartBody(PlainBody):
+    """A further part of a pledge; it is in if its own condition holds beside the pledge's."""
+
+    kind: Kind
+    amount: AmountOrOne = Field(default=None, validate_default=True)
+    condition: ConditionJson = None
+
+
+class PledgeBody(PlainBody):
+    """A pledge, as its member states it."""
+
+    kind: Kind
+    amount: AmountOrOne = Field(default=None, validate_default=True)
+    member: MemberBody
+    place: Place | None = None
+    condition: ConditionJson = None
+    public_name: Flag = False
+    payment_method: PaymentMethod | None = None
+    more: Annotated[list[PartBody], Field(max_length=10)] = []
+
+
+class PledgePatch(Body):
+    """Changes of a pledge: a field left out stays; a null condition takes the condition away."""
+
+    amount: Amount | None = None
+    condition: Annotated[ConditionJson, Field(default=None)] = None
+    payment_method: PaymentMethod | None = None
+
+
+class ConfirmBody(Body):
+    """The token of the link that was mailed."""
+
+    token: Annotated[str, _string(1, 200)]
+
+
+_NUMBER: Final = {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER}
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 200}
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _grammar(own: str, *, atoms: list[dict[str, object]], description: str) -> dict[str, object]:
+    several = {"type": "array", "items": {"$ref": f"#/components/schemas/{own}"}, "minItems": 1}
+    return {
+        "title": own,
+        "description": description,
+        "oneOf": [
+            _object(people=_NUMBER),
+            _object(sum=_object(kind={"type": "string", "enum": list(Kind)}, at_least=_NUMBER)),
+            _object(people_in=_object(place=_TEXT, at_least=_NUMBER)),
+            _object(places=_object(people=_NUMBER, at_least=_NUMBER)),
+            *atoms,
+            _object(all=several),
+            _object(any=several),
+            _object(some=_object(of=several, at_least=_NUMBER)),
+        ],
+    }
+
+
+#: The grammar of rules and conditions, as the published schema names it. Depth (at most 5) and
+#: size (at most 50 parts) cannot be said in JSON Schema, so the description says them.
+GRAMMAR_SCHEMAS: Final[dict[str, dict[str, object]]] = {
+    "Rule": _grammar(
+        "Rule", atoms=[], description="When a campaign tips. Depth at most 5, at most 50 parts."
+    ),
+    "Condition": _grammar(
+        "Condition",
+        atoms=[_object(pledge=_TEXT)],
+        description="When a member counts in. Depth at most 5, at most 50 parts.",
+    ),
+}

@@ -1,0 +1,75 @@
+"""What a pledge adds to its crowds, and takes away again: the only inputs of the count."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from countmein.campaigns.models import Change, Gate, Pledge, crowd_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a pledge: the first counts the person, further ones do not."""
+
+    kind: str
+    amount: int
+    crowd_id: uuid.UUID
+    people: int
+
+
+def parts_of(pledge: Pledge) -> list[Part]:
+    """All parts of a pledge, the first one first."""
+    first = Part(kind=pledge.kind, amount=pledge.amount, crowd_id=pledge.crowd_id, people=1)
+    more = [
+        Part(kind=m["kind"], amount=m["amount"], crowd_id=uuid.UUID(m["crowd_id"]), people=0)
+        for m in pledge.more
+    ]
+    return [first, *more]
+
+
+def accepted_parts(pledge: Pledge) -> list[Part]:
+    """The parts of an accepted pledge that were in when it was accepted."""
+    whole = parts_of(pledge)
+    return [whole[0], *(p for p, m in zip(whole[1:], pledge.more, strict=True) if m["is_in"])]
+
+
+def joins(gate: Gate, pledge: Pledge) -> Iterator[Change]:
+    """The pledge becomes active: every part joins its crowd."""
+    return (_change(gate, pledge, part, part.crowd_id, 1) for part in parts_of(pledge))
+
+
+def leaves(gate: Gate, pledge: Pledge) -> Iterator[Change]:
+    """The pledge stops being active: every part leaves its crowd."""
+    return (_change(gate, pledge, part, part.crowd_id, -1) for part in parts_of(pledge))
+
+
+def is_accepted(gate: Gate, pledge: Pledge, taken: Iterable[Part]) -> Iterator[Change]:
+    """All parts leave their crowds; those taken join the core, for good."""
+    yield from leaves(gate, pledge)
+    core = crowd_id(gate.id, "core")
+    yield from (_change(gate, pledge, part, core, 1) for part in taken)
+
+
+def leaves_core(gate: Gate, pledge: Pledge, *, sign: int = -1) -> Iterator[Change]:
+    """An accepted pledge could not be collected, or was given back (sign 1: it comes back)."""
+    core = crowd_id(gate.id, "core")
+    for kind, amount in pledge.accepted.items():
+        people = 1 if kind == pledge.kind else 0
+        part = Part(kind=kind, amount=amount, crowd_id=core, people=people)
+        yield _change(gate, pledge, part, core, sign)
+
+
+def _change(gate: Gate, pledge: Pledge, part: Part, crowd: uuid.UUID, sign: int) -> Change:
+    return Change(
+        lane=gate.lane,
+        campaign_id=gate.id,
+        round=gate.round,
+        pledge_id=pledge.id,
+        crowd_id=crowd,
+        kind=part.kind,
+        place=pledge.place,
+        people=sign * part.people,
+        amount=sign * part.amount,
+    )

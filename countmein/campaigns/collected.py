@@ -1,0 +1,138 @@
+"""What was really collected, and who still is in on the strength of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import Count, Sum
+
+from countmein.campaigns.changes import Part, accepted_parts
+from countmein.campaigns.models import Campaign, Crowd, CrowdTotal, Pledge
+from countmein.rules import clearing, conditions
+from countmein.rules.conditions import Aggregates
+from countmein.rules.states import PledgeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """The outcome of clearing over what was collected.
+
+    `totals`: what those who stay in add up to. `out`: the crowds whose condition fails now.
+    """
+
+    totals: Aggregates
+    out: frozenset[uuid.UUID]
+
+
+def collected(campaign: Campaign) -> Collected:
+    """Clear again over the fulfilled pledges. Who waits for a place under the cap still counts as
+    joined for other people's conditions, for nobody failed; the rule sees only what is fulfilled.
+    """
+    sums = _Sums()
+    rows = Pledge.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, state=PledgeState.fulfilled
+    )
+    for crowd, kind, place, people, amount in (
+        rows.filter(more=[])
+        .values_list("crowd_id", "kind", "place")
+        .annotate(Count("id"), Sum("amount"))
+    ):
+        sums.add(Part(kind=kind, amount=amount, crowd_id=crowd, people=people), place)
+    for row in rows.exclude(more=[]).iterator(chunk_size=1000):
+        for part in accepted_parts(row):
+            sums.add(part, row.place)
+    codes = _named(campaign)
+    crowds = sums.crowds(campaign, codes)
+    outcome = clearing.clear(list(crowds.values()), core=_joined(campaign))
+    out = {key for key, is_in in zip(crowds, outcome.is_in, strict=True) if not is_in}
+    stays = Aggregates.zero()
+    for key, crowd in crowds.items():
+        if key not in out:
+            stays = stays.plus(_aggregates(crowd))
+    return Collected(totals=stays, out=frozenset(out))
+
+
+class _Sums:
+    """Adds parts up by crowd."""
+
+    def __init__(self) -> None:
+        self.people: dict[uuid.UUID, int] = {}
+        self.amounts: dict[uuid.UUID, dict[str, int]] = {}
+        self.places: dict[uuid.UUID, dict[str, int]] = {}
+
+    def add(self, part: Part, place: str) -> None:
+        key = part.crowd_id
+        self.people[key] = self.people.get(key, 0) + part.people
+        amounts, places = self.amounts.setdefault(key, {}), self.places.setdefault(key, {})
+        amounts[part.kind] = amounts.get(part.kind, 0) + part.amount
+        if place:
+            places[place] = places.get(place, 0) + part.people
+
+    def crowds(
+        self, campaign: Campaign, codes: dict[str, uuid.UUID]
+    ) -> dict[uuid.UUID, clearing.Crowd]:
+        said = dict(
+            Crowd.objects.filter(lane=campaign.lane, id__in=list(self.people)).values_list(
+                "id", "condition"
+            )
+        )
+        return {
+            key: clearing.Crowd(
+                condition=_parsed(said[key]),
+                people=people,
+                sums=self.amounts[key],
+                people_in=self.places[key],
+                pledges=frozenset(code for code, crowd in codes.items() if crowd == key),
+            )
+            for key, people in self.people.items()
+        }
+
+
+def _parsed(said: dict[str, object] | None) -> conditions.Condition | None:
+    if said is None:
+        return None
+    return conditions.parse(said, path="condition", pledges_allowed=True)
+
+
+def _named(campaign: Campaign) -> dict[str, uuid.UUID]:
+    """The fulfilled pledges that somebody's condition asks for, each with its crowd."""
+    codes = {
+        code
+        for said in Crowd.objects.filter(
+            lane=campaign.lane, campaign_id=campaign.id, condition__isnull=False
+        ).values_list("condition", flat=True)
+        for code in conditions.pledges_named(
+            conditions.parse(said, path="condition", pledges_allowed=True)
+        )
+    }
+    if not codes:
+        return {}
+    found = Pledge.objects.filter(lane=campaign.lane, code__in=codes, state=PledgeState.fulfilled)
+    return dict(found.values_list("code", "crowd_id"))
+
+
+def _joined(campaign: Campaign) -> Aggregates:
+    """Those in the tally who wait for a place: joined, though not served."""
+    whole = Aggregates.zero()
+    inside = Crowd.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, is_in=True, is_core=False
+    ).values_list("id", flat=True)
+    for row in CrowdTotal.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, crowd_id__in=list(inside)
+    ):
+        whole = whole.plus(
+            Aggregates(
+                people=row.people,
+                sums={row.kind: row.amount},
+                people_in={row.place: row.people} if row.place else {},
+                pledges=frozenset(),
+            )
+        )
+    return whole
+
+
+def _aggregates(crowd: clearing.Crowd) -> Aggregates:
+    return Aggregates(
+        people=crowd.people, sums=crowd.sums, people_in=crowd.people_in, pledges=crowd.pledges
+    )

@@ -1,0 +1,58 @@
+"""What a pledge is, and how it is kept: one entry per kind, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from countmein.campaigns.kinds.call import Call
+from countmein.campaigns.kinds.hours import Hours
+from countmein.campaigns.kinds.money import Money
+from countmein.campaigns.kinds.piece import Piece
+from countmein.campaigns.kinds.presence import Presence
+from countmein.campaigns.kinds.purchase import Purchase
+from countmein.campaigns.kinds.signature import Signature
+from countmein.campaigns.models import Campaign, Pledge, Ticket
+
+__all__ = ["KINDS", "Piece", "PledgeKind", "is_charged", "price_by_kind"]
+
+
+class PledgeKind(Protocol):
+    """How one kind of pledge is kept."""
+
+    #: Whether a card pays for it.
+    is_charged: bool
+
+    def price_minor(self, campaign: Campaign, amount: int) -> int:
+        """What an amount of this kind costs the member, in minor units; 0 where nothing."""
+
+    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+        """Write what keeps these pledges; in the transaction that makes them fulfilled."""
+
+    def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
+        """What the letter to the member says about this part, in the active language."""
+
+
+KINDS: dict[str, PledgeKind] = {
+    "money": Money(),
+    "purchase": Purchase(),
+    "signature": Signature(),
+    "presence": Presence(),
+    "call": Call(),
+    "hours": Hours(),
+}
+
+
+def is_charged(kinds: Sequence[str] | dict[str, int]) -> bool:
+    """Whether any of these kinds is paid by card."""
+    return any(KINDS[kind].is_charged for kind in kinds)
+
+
+def price_by_kind(campaign: Campaign, amounts: dict[str, int]) -> dict[str, int]:
+    """What each charged kind of these amounts costs, in minor units."""
+    return {
+        kind: KINDS[kind].price_minor(campaign, amount)
+        for kind, amount in amounts.items()
+        if KINDS[kind].is_charged
+    }

@@ -1,0 +1,33 @@
+"""Money: the card is charged at the tip, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from countmein.campaigns.kinds.piece import Piece
+from countmein.campaigns.models import Campaign, Pledge, Ticket
+from countmein.campaigns.wording import money_text
+
+
+class Money:
+    """A gift in the campaign's currency; an amount counts minor units."""
+
+    is_charged = True
+
+    def price_minor(self, campaign: Campaign, amount: int) -> int:
+        """What was promised, to the cent."""
+        return amount
+
+    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+        """The charge itself has kept it."""
+
+    def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
+        """Say what was charged."""
+        paid = money_text(amount, campaign.currency)
+        return Piece(
+            lines=(_("Your card was charged %(amount)s, once.") % {"amount": paid},),
+            facts=((_("Charged"), paid),),
+        )

@@ -1,0 +1,40 @@
+"""The addresses and private keys that a pledge's owner gets; derived, never stored."""
+
+from __future__ import annotations
+
+import hmac
+
+from django.conf import settings
+
+from countmein.base.ids import keyed_digest
+from countmein.campaigns.models import Campaign, Pledge
+
+
+def receipt_of(pledge: Pledge) -> str:
+    """The private key to one's own pledge: 160 bits that only this site can derive."""
+    return keyed_digest("receipt", str(pledge.id))[:40]
+
+
+def confirm_token_of(pledge: Pledge) -> str:
+    """What the mailed link proves: whoever has it reads that mailbox."""
+    return keyed_digest("confirm", str(pledge.id))[:40]
+
+
+def same(given: str, expected: str) -> bool:
+    """Compare two keys without telling by the time taken how much of them agrees."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def campaign_url(campaign: Campaign) -> str:
+    """The public page."""
+    return f"{settings.SITE_URL}/c/{campaign.code}/"
+
+
+def manage_url(pledge: Pledge) -> str:
+    """The page of one's own pledge."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt_of(pledge)}"
+
+
+def confirm_url(pledge: Pledge) -> str:
+    """The link that confirms a mailbox."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/confirm/?token={confirm_token_of(pledge)}"

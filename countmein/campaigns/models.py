@@ -1,0 +1,323 @@
+"""The promise: campaigns, their gate, the pledges, and what the count derives from them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from countmein.base.ids import named_uuid, uuid7
+from countmein.base.lanes import LaneModel
+from countmein.rules.canonical import lane_of
+from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState, Shortfall
+
+#: Pledges in these states keep their mailbox: a second one must wait until they end.
+LIVE_STATES = ("unsecured", "active", "held", "accepted", "fulfilled")
+#: Pledges in these states are in the tally, whether or not their condition holds yet.
+JOINED_STATES = ("active", "accepted", "fulfilled")
+
+
+def _choices(enum: type[CampaignState] | type[PledgeState]) -> list[tuple[str, str]]:
+    return [(state.value, state.value) for state in enum]
+
+
+class Campaign(models.Model):
+    """What an organiser launches; read often, written a few times in its life."""
+
+    distribution = "reference"
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    code = models.CharField(max_length=32, unique=True)
+    organiser = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, db_constraint=False
+    )
+    title = models.CharField(max_length=200)
+    language = models.CharField(max_length=12, default="en-gb")
+    kinds = models.JSONField()
+    currency = models.CharField(max_length=3, blank=True)
+    rule = models.JSONField()
+    latch = models.CharField(max_length=12, default=Latch.on_tip)
+    deadline = models.DateTimeField()
+    timezone = models.CharField(max_length=64, default="UTC")
+    confirm = models.CharField(max_length=8, default=Confirm.email)
+    minimum = models.JSONField(default=dict)
+    cap = models.JSONField(default=dict)
+    shortfall = models.CharField(max_length=8, default=Shortfall.release)
+    target = models.JSONField(null=True)
+    places = models.JSONField(default=list)
+    unit_price_minor = models.BigIntegerField(null=True)
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    venue = models.CharField(max_length=300, blank=True)
+    hours = models.CharField(max_length=200, blank=True)
+    reveal = models.CharField(max_length=8, default="always")
+    template = models.CharField(max_length=16, blank=True)
+    #: The lapsed campaign that this one tries again, with what was within reach then.
+    follows = models.UUIDField(null=True, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def lane(self) -> int:
+        """The lane of everything this campaign's crowd does."""
+        return lane_of(self.id.bytes)
+
+    @property
+    def takes_money(self) -> bool:
+        """Whether a pledge may have to be secured by a card before it counts."""
+        return bool({"money", "purchase"} & set(self.kinds))
+
+
+class StoryVersion(models.Model):
+    """The story as it stood from an instant on; nothing is ever overwritten."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="stories")
+    number = models.IntegerField()
+    text = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "number"], name="one_story_per_number")
+        ]
+
+
+class Gate(LaneModel):
+    """The hot state of one campaign; its id is the campaign's.
+
+    Pledgers hold it FOR SHARE, whoever decides holds it FOR UPDATE. Every change of the crowd is
+    stamped with the round it found here; closing a round is therefore a clean cut: all rows of it
+    are committed, and none can be added.
+    """
+
+    distribution = "campaign"
+    state = models.CharField(max_length=12, default=CampaignState.draft)
+    latch = models.CharField(max_length=12)
+    deadline = models.DateTimeField()
+    round = models.BigIntegerField(default=1)
+    tipped_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    #: What has been accepted by kind, so that the cap is judged without a sum over the crowd.
+    accepted = models.JSONField(default=dict)
+    #: When the last sweep of acceptance found nobody more to accept, at this round.
+    accepted_round = models.BigIntegerField(default=0)
+    #: Set when everybody still outside has been let go after the deadline.
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=[state.value for state in CampaignState]),
+                name="gate_state_is_known",
+            )
+        ]
+        indexes = [
+            # The sweep for deadlines and unfinished campaigns.
+            models.Index(
+                fields=["deadline"], condition=models.Q(closed_at=None), name="gate_open_work"
+            )
+        ]
+
+
+class Move(LaneModel):
+    """One step in a campaign's history; a campaign tips, settles or lapses at most once."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    state = models.CharField(max_length=12)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "campaign_id", "state"],
+                condition=models.Q(state__in=["open", "tipped", "lapsed", "cancelled", "released"]),
+                name="one_move_of_a_kind",
+            )
+        ]
+
+
+class Crowd(LaneModel):
+    """All parts with the same condition: they are in or out together. Id: hash of both."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    condition = models.JSONField(null=True)
+    is_core = models.BooleanField(default=False)
+    is_in = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["lane", "campaign_id"], name="crowd_by_campaign")]
+
+
+class CrowdTotal(LaneModel):
+    """What a crowd adds of one kind in one place, as of the tally's round; written by the count."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    crowd_id = models.UUIDField()
+    kind = models.CharField(max_length=10)
+    place = models.CharField(max_length=100, blank=True)
+    people = models.BigIntegerField()
+    amount = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["lane", "campaign_id"], name="crowd_total_by_campaign")]
+
+
+class Tally(LaneModel):
+    """The public count of one campaign, its id; derived by the count and rebuildable from rows."""
+
+    distribution = "campaign"
+    round = models.BigIntegerField(default=0)
+    as_of = models.DateTimeField()
+    people = models.BigIntegerField(default=0)
+    waiting_people = models.BigIntegerField(default=0)
+    waitlisted_people = models.BigIntegerField(default=0)
+    sum = models.JSONField(default=dict)
+    places = models.JSONField(default=dict)
+    unlock = models.JSONField(null=True)
+
+
+class Pledge(LaneModel):
+    """What a member promised; written by the verbs in `campaigns.actions`."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    code = models.CharField(max_length=32)
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, choices=_choices(PledgeState))
+    answered_state = models.CharField(max_length=12)
+    round = models.BigIntegerField()
+    kind = models.CharField(max_length=10)
+    amount = models.BigIntegerField()
+    place = models.CharField(max_length=100, blank=True)
+    crowd_id = models.UUIDField()
+    #: Further parts: [{"kind", "amount", "crowd_id"}]; most pledges have none.
+    more = models.JSONField(default=list)
+    #: The number of the letter that carries the signature, once it does.
+    letter = models.IntegerField(null=True)
+    #: What was accepted by kind, once it was.
+    accepted = models.JSONField(default=dict)
+    mailbox = models.CharField(max_length=64)
+    member_id = models.UUIDField()
+    contact_id = models.UUIDField()
+    public_name = models.BooleanField(default=False)
+    payment_method = models.CharField(max_length=255, blank=True)
+    at = models.DateTimeField()
+    #: The member's own last act; the deadline looks at this.
+    acted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "campaign_id", "key"], name="one_pledge_per_key"
+            ),
+            models.UniqueConstraint(
+                fields=["lane", "campaign_id", "mailbox"],
+                condition=models.Q(state__in=LIVE_STATES),
+                name="one_live_pledge_per_mailbox",
+            ),
+            models.UniqueConstraint(fields=["lane", "code"], name="one_pledge_per_code"),
+        ]
+        indexes = [
+            # Accepting and releasing walk the pledges of one state in order of arrival.
+            models.Index(fields=["lane", "campaign_id", "state", "id"], name="pledge_by_state"),
+        ]
+
+    @property
+    def person_lane(self) -> int:
+        """The lane of the member who pledged."""
+        return person_lane(self.mailbox)
+
+
+def person_lane(mailbox: str) -> int:
+    """The lane of a person, from the keyed digest of the mailbox."""
+    return lane_of(bytes.fromhex(mailbox))
+
+
+class Change(LaneModel):
+    """One signed change of a crowd, stamped with the gate's round; append-only, read by the count.
+
+    A pledge that becomes active adds a row for each part, one that leaves adds their negatives,
+    one that is accepted moves from its crowd to the core. Nothing else changes a tally.
+    """
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    round = models.BigIntegerField()
+    pledge_id = models.UUIDField()
+    crowd_id = models.UUIDField()
+    kind = models.CharField(max_length=10)
+    place = models.CharField(max_length=100, blank=True)
+    people = models.SmallIntegerField()
+    amount = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            # What is new since the tally's round.
+            models.Index(fields=["lane", "campaign_id", "round"], name="change_by_round")
+        ]
+
+
+class Ticket(LaneModel):
+    """A code that a pledge earns when it is kept: a voucher, or a check-in code."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    pledge_id = models.UUIDField()
+    kind = models.CharField(max_length=10)
+    code = models.CharField(max_length=32)
+    units = models.BigIntegerField(default=1)
+    issued_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lane", "pledge_id", "kind"], name="one_ticket_a_kind"),
+            models.UniqueConstraint(fields=["lane", "code"], name="one_ticket_per_code"),
+        ]
+
+
+class Letter(LaneModel):
+    """A digest of signatures handed to the target; one row before it is sent."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    number = models.IntegerField()
+    signatures = models.IntegerField()
+    delivery_lane = models.IntegerField(null=True)
+    written_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "campaign_id", "number"], name="one_letter_per_number"
+            )
+        ]
+
+
+class Report(LaneModel):
+    """What a member says came of it: how the call went, how many minutes were worked."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    pledge_id = models.UUIDField()
+    kind = models.CharField(max_length=10)
+    answer = models.CharField(max_length=32)
+    minutes = models.BigIntegerField(null=True)
+    note = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lane", "pledge_id", "kind"], name="one_report_a_kind")
+        ]
+
+
+def crowd_id(campaign_id: uuid.UUID, canonical_condition: str) -> uuid.UUID:
+    """The id of the crowd with this condition ("null" for none, "core" for the accepted)."""
+    return named_uuid("crowd", str(campaign_id), canonical_condition)

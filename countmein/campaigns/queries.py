@@ -1,0 +1,449 @@
+"""What can be asked about campaigns and pledges, by whom."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Q
+
+from countmein.base.clock import site_now
+from countmein.campaigns.actions.count import rule_of, totals_of
+from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
+from countmein.campaigns.kinds import is_charged
+from countmein.campaigns.links import campaign_url, receipt_of, same
+from countmein.campaigns.models import (
+    JOINED_STATES,
+    Campaign,
+    Crowd,
+    Gate,
+    Letter,
+    Move,
+    Pledge,
+    Report,
+    Tally,
+    Ticket,
+)
+from countmein.campaigns.wording import condition_text, missing_json, rule_text
+from countmein.ledger import queries as books
+from countmein.members.models import Contact, Organiser
+from countmein.payments.models import Charge, ChargeState, Mandate
+from countmein.rules import conditions
+from countmein.rules.canonical import CodeRefused, lane_of_code
+from countmein.rules.conditions import Aggregates
+from countmein.rules.pledging import PledgeRefused, is_accepting, may_change, may_withdraw
+from countmein.rules.states import CampaignState, Latch, PledgeState
+
+
+def campaign_by_code(code: str) -> Campaign | None:
+    """A launched campaign, for everybody; drafts are nobody else's business, but for the second
+    try of a lapsed campaign, to which its members were given the link."""
+    campaign = Campaign.objects.select_related("organiser").filter(code=code).first()
+    if campaign is None:
+        return None
+    is_public = campaign.follows is not None or _gate(campaign).state != CampaignState.draft
+    return campaign if is_public else None
+
+
+def campaign_for(organiser: Organiser, code: str) -> Campaign | None:
+    """An organiser's own campaign, in any state."""
+    return Campaign.objects.filter(organiser=organiser, code=code).first()
+
+
+def campaigns_of(organiser: Organiser) -> list[dict[str, Any]]:
+    """An organiser's campaigns, newest first, in any state."""
+    rows = list(Campaign.objects.filter(organiser=organiser).order_by("-id")[:200])
+    return _cards(rows)
+
+
+def open_list(
+    *, state: str | None, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Launched campaigns, newest first, and the code to go on after."""
+    gates = Gate.objects.all_lanes().exclude(state=CampaignState.draft)
+    if state is not None:
+        gates = gates.filter(state=state)
+    rows = Campaign.objects.filter(id__in=gates.values("id")).order_by("-id")
+    if after is not None:
+        rows = rows.filter(id__lt=Campaign.objects.filter(code=after).values("id"))
+    page = list(rows[: limit + 1])
+    more = page[limit - 1].code if len(page) > limit else None
+    return _cards(page[:limit]), more
+
+
+def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
+    """What a list shows of each campaign: a constant number of queries for the whole list."""
+    keys = [(row.lane, row.id) for row in rows]
+    gates = {gate.id: gate for gate in Gate.objects.filter(pk__in=keys)}
+    tallies = {tally.id: tally for tally in Tally.objects.filter(pk__in=keys)}
+    now = site_now()
+    cards = []
+    for row in rows:
+        gate, tally = gates[row.id], tallies.get(row.id) or _no_tally(row)
+        cards.append(
+            {
+                **_terms(row),
+                "state": gate.state,
+                "accepting": _accepting(gate, now),
+                "tally": tally_json(row, tally),
+                "missing": _missing(row, tally),
+                "unlock": tally.unlock,
+            }
+        )
+    return cards
+
+
+def _gate(campaign: Campaign) -> Gate:
+    gate = Gate.objects.get(lane=campaign.lane, id=campaign.id)
+    assert isinstance(gate, Gate)
+    return gate
+
+
+def _no_tally(campaign: Campaign) -> Tally:
+    """The tally before the first count."""
+    nothing = dict.fromkeys(campaign.kinds, 0)
+    return Tally(lane=campaign.lane, id=campaign.id, as_of=campaign.created_at, sum=nothing)
+
+
+def _tally(campaign: Campaign) -> Tally:
+    row = Tally.objects.filter(lane=campaign.lane, id=campaign.id).first()
+    return row or _no_tally(campaign)
+
+
+def _accepting(gate: Gate, now: Any) -> bool:
+    return is_accepting(
+        state=CampaignState(gate.state), latch=Latch(gate.latch), deadline=gate.deadline, now=now
+    )
+
+
+def tally_view(campaign: Campaign) -> dict[str, Any]:
+    """The tally as everybody sees it."""
+    return tally_json(campaign, _tally(campaign))
+
+
+def tally_json(campaign: Campaign, tally: Tally) -> dict[str, Any]:
+    """The tally's fields under their public names."""
+    return {
+        "people": tally.people,
+        "waiting_people": tally.waiting_people,
+        "waitlisted_people": tally.waitlisted_people,
+        "sum": {kind: tally.sum.get(kind, 0) for kind in campaign.kinds},
+        "places": tally.places,
+        "as_of": tally.as_of,
+    }
+
+
+def _missing(campaign: Campaign, tally: Tally) -> list[dict[str, Any]]:
+    gaps = conditions.gaps(rule_of(campaign), totals_of(tally))
+    return [missing_json(gap, currency=campaign.currency) for gap in gaps]
+
+
+def _terms(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "code": campaign.code,
+        "url": campaign_url(campaign),
+        "title": campaign.title,
+        "language": campaign.language,
+        "kinds": campaign.kinds,
+        "currency": campaign.currency or None,
+        "rule": campaign.rule,
+        "rule_text": rule_text(rule_of(campaign), currency=campaign.currency),
+        "latch": campaign.latch,
+        "deadline": campaign.deadline,
+        "timezone": campaign.timezone,
+    }
+
+
+def public_view(campaign: Campaign) -> dict[str, Any]:
+    """Everything public about one campaign: the answer of GET /api/v1/campaigns/{code}."""
+    gate, tally = _gate(campaign), _tally(campaign)
+    story = campaign.stories.order_by("-number").first()
+    target = campaign.target and {
+        key: value for key, value in campaign.target.items() if key != "email"
+    }
+    history = Move.objects.filter(lane=gate.lane, campaign_id=gate.id).order_by("at", "id")
+    return {
+        **_terms(campaign),
+        "story": story.text if story else "",
+        "story_version": story.number if story else 0,
+        "state": gate.state,
+        "accepting": _accepting(gate, site_now()),
+        "confirm": campaign.confirm,
+        "minimum": campaign.minimum,
+        "cap": campaign.cap,
+        "shortfall": campaign.shortfall,
+        "target": target,
+        "places": campaign.places,
+        "unit_price_minor": campaign.unit_price_minor,
+        "starts_at": campaign.starts_at,
+        "ends_at": campaign.ends_at,
+        "venue": campaign.venue or None,
+        "hours": campaign.hours or None,
+        "reveal": campaign.reveal,
+        "tally": tally_json(campaign, tally),
+        "missing": _missing(campaign, tally),
+        "unlock": tally.unlock,
+        **money_view(campaign),
+        "tipped_at": gate.tipped_at,
+        "settled_at": gate.settled_at,
+        "history": [{"at": move.at, "state": move.state} for move in history],
+    }
+
+
+def money_view(campaign: Campaign) -> dict[str, dict[str, int]]:
+    """Collected, refunded and failing, per charged kind, minor units; never mixed with pledged."""
+    charged = [kind for kind in campaign.kinds if is_charged([kind])]
+    paid = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="charge")
+    back = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund")
+    failing = dict.fromkeys(charged, 0)
+    for parts in (
+        Charge.objects.filter(
+            lane=campaign.lane, campaign_id=campaign.id, first_failed_at__isnull=False
+        )
+        .exclude(state__in=[ChargeState.PAID, ChargeState.FAILED])
+        .values_list("parts", flat=True)
+    ):
+        for kind, amount in parts.items():
+            failing[kind] += amount
+    return {
+        "collected": {kind: paid.get(kind, 0) - back.get(kind, 0) for kind in charged},
+        "refunded": {kind: back.get(kind, 0) for kind in charged},
+        "failing": failing,
+    }
+
+
+def charging_view(campaign: Campaign) -> dict[str, int]:
+    """How far the charging has come: charges in all, paid, failing, given up."""
+    rows = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    return {
+        "all": rows.count(),
+        "paid": rows.filter(state=ChargeState.PAID).count(),
+        "failing": rows.filter(first_failed_at__isnull=False)
+        .exclude(state__in=[ChargeState.PAID, ChargeState.FAILED])
+        .count(),
+        "failed": rows.filter(state=ChargeState.FAILED).count(),
+    }
+
+
+def letters_view(campaign: Campaign) -> list[Letter]:
+    """The letters to the target, in order."""
+    rows = Letter.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    return list(rows.order_by("number"))
+
+
+def pledge_by_code(code: str) -> Pledge | None:
+    """The pledge with this public code: for the verbs that prove the right by other means."""
+    try:
+        lane = lane_of_code(code)
+    except CodeRefused:
+        return None
+    row = Pledge.objects.filter(lane=lane, code=code).first()
+    assert row is None or isinstance(row, Pledge)
+    return row
+
+
+def pledge_for(code: str, receipt: str) -> Pledge | None:
+    """One's own pledge; a wrong receipt is answered like an unknown code."""
+    row = pledge_by_code(code)
+    return row if row is not None and same(receipt, receipt_of(row)) else None
+
+
+def pledge_view(pledge: Pledge) -> dict[str, Any]:
+    """Everything about one's own pledge."""
+    campaign = Campaign.objects.get(id=pledge.campaign_id)
+    gate, tally = _gate(campaign), _tally(campaign)
+    crowds = _crowds_of(pledge)
+    counted = is_counted(pledge)
+    condition = crowds[pledge.crowd_id]
+    tickets = Ticket.objects.filter(lane=pledge.lane, pledge_id=pledge.id)
+    reports = Report.objects.filter(lane=pledge.lane, pledge_id=pledge.id)
+    waits = pledge.state == PledgeState.active and not counted
+    return {
+        "code": pledge.code,
+        "campaign": campaign.code,
+        "state": pledge.state,
+        "kind": pledge.kind,
+        "amount": pledge.amount,
+        "place": pledge.place or None,
+        "condition": condition,
+        "condition_text": _condition_words(condition, campaign),
+        "more": [
+            {
+                "kind": part["kind"],
+                "amount": part["amount"],
+                "condition": crowds[uuid.UUID(part["crowd_id"])],
+                "condition_text": _condition_words(crowds[uuid.UUID(part["crowd_id"])], campaign),
+            }
+            for part in pledge.more
+        ],
+        "accepted": pledge.accepted,
+        "public_name": pledge.public_name,
+        "counted": counted,
+        "waitlisted": _is_waitlisted(gate, pledge, counted),
+        "waiting_for": _waiting_for(pledge, condition, campaign, tally) if waits else [],
+        "at": pledge.at,
+        "payment": _payment(pledge),
+        "tickets": [
+            {"kind": ticket.kind, "code": ticket.code, "units": ticket.units} for ticket in tickets
+        ],
+        "reports": [
+            {"kind": said.kind, "answer": said.answer, "minutes": said.minutes, "note": said.note}
+            for said in reports
+        ],
+        "may_change": _may(may_change, pledge, gate, counted, latch=Latch(gate.latch)),
+        "may_withdraw": _may(may_withdraw, pledge, gate, counted),
+    }
+
+
+def _crowds_of(pledge: Pledge) -> dict[uuid.UUID, Any]:
+    ids = [pledge.crowd_id, *(uuid.UUID(part["crowd_id"]) for part in pledge.more)]
+    rows = Crowd.objects.filter(lane=pledge.lane, id__in=ids)
+    return dict(rows.values_list("id", "condition"))
+
+
+def _condition_words(said: Any, campaign: Campaign) -> str | None:
+    if said is None:
+        return None
+    parsed = conditions.parse(said, path="condition", pledges_allowed=True)
+    return condition_text(parsed, currency=campaign.currency)
+
+
+def _waiting_for(
+    pledge: Pledge, said: Any, campaign: Campaign, tally: Tally
+) -> list[dict[str, Any]]:
+    """What is missing for this condition besides the member, whom every threshold includes."""
+    if said is None:
+        return []
+    parsed = conditions.parse(said, path="condition", pledges_allowed=True)
+    codes = conditions.pledges_named(parsed)
+    joined = Pledge.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, code__in=codes, state__in=JOINED_STATES
+    )
+    present = frozenset(row.code for row in joined if is_counted(row)) if codes else frozenset()
+    oneself = Aggregates(
+        people=1,
+        sums={pledge.kind: pledge.amount},
+        people_in={pledge.place: 1} if pledge.place else {},
+        pledges=present,
+    )
+    seen = totals_of(tally).plus(oneself)
+    return [missing_json(gap, currency=campaign.currency) for gap in conditions.gaps(parsed, seen)]
+
+
+def _is_waitlisted(gate: Gate, pledge: Pledge, counted: bool) -> bool:
+    return (
+        pledge.state == PledgeState.active
+        and counted
+        and gate.state in (CampaignState.settling, CampaignState.settled)
+        and not is_acceptance_pending(gate, pledge)
+    )
+
+
+def _payment(pledge: Pledge) -> dict[str, Any] | None:
+    mandate = Mandate.objects.filter(lane=pledge.lane, pledge_id=pledge.id).order_by("-id").first()
+    charge = Charge.objects.filter(lane=pledge.lane, pledge_id=pledge.id).first()
+    if mandate is None and charge is None:
+        return None
+    return {
+        "mandate": mandate.state if mandate else None,
+        "charge": charge.state if charge else None,
+        "amount_minor": charge.amount_minor if charge else None,
+        "next_try_at": charge.due_at
+        if charge and charge.state == ChargeState.DUE and charge.first_failed_at
+        else None,
+    }
+
+
+def _may(rule: Any, pledge: Pledge, gate: Gate, counted: bool, **more: Any) -> bool:
+    try:
+        rule(
+            pledge_state=PledgeState(pledge.state),
+            campaign_state=CampaignState(gate.state),
+            counted=counted,
+            accept_pending=is_acceptance_pending(gate, pledge),
+            deadline=gate.deadline,
+            now=site_now(),
+            **more,
+        )
+    except PledgeRefused:
+        return False
+    return True
+
+
+def pledges_listing(
+    campaign: Campaign, *, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The organiser's list of pledges: names of those who chose to be named, never addresses."""
+    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).order_by("id")
+    if after is not None:
+        start = pledge_by_code(after)
+        rows = rows.filter(id__gt=start.id) if start else rows.none()
+    page = list(rows[: limit + 1])
+    more = page[limit - 1].code if len(page) > limit else None
+    page = page[:limit]
+    inside = set(
+        Crowd.objects.filter(lane=campaign.lane, campaign_id=campaign.id, is_in=True).values_list(
+            "id", flat=True
+        )
+    )
+    names = names_of(page)
+    return [
+        {
+            "code": row.code,
+            "kind": row.kind,
+            "amount": row.amount,
+            "place": row.place or None,
+            "state": row.state,
+            "counted": row.state in (PledgeState.accepted, PledgeState.fulfilled)
+            or (row.state == PledgeState.active and row.crowd_id in inside),
+            "at": row.at,
+            "name": names.get(row.id),
+        }
+        for row in page
+    ], more
+
+
+def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
+    """The names of those among these pledges who chose to be named, by pledge."""
+    keys = {row.id: (row.person_lane, row.contact_id) for row in rows if row.public_name}
+    found = Contact.objects.filter(pk__in=set(keys.values())).values_list("lane", "id", "name")
+    names = {(lane, contact): name for lane, contact, name in found}
+    return {id: names[key] for id, key in keys.items() if names.get(key)}
+
+
+def public_people(campaign: Campaign, *, limit: int = 50) -> list[str]:
+    """The latest names of those who are in and chose to be named; none before the tip where the
+    campaign reveals on tip."""
+    gate = _gate(campaign)
+    if campaign.reveal == "on_tip" and gate.tipped_at is None:
+        return []
+    inside = Crowd.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, is_in=True
+    ).values_list("id", flat=True)
+    rows = list(
+        Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id, public_name=True)
+        .filter(
+            Q(state__in=[PledgeState.accepted, PledgeState.fulfilled])
+            | Q(state=PledgeState.active, crowd_id__in=list(inside))
+        )
+        .order_by("-id")[:limit]
+    )
+    names = names_of(rows)
+    return [names[row.id] for row in rows if row.id in names]
+
+
+def ledger_view(campaign: Campaign, *, after: str | None, limit: int) -> dict[str, Any]:
+    """The campaign's public books: balances of all accounts, and a page of entries."""
+    start = uuid.UUID(after) if after else None
+    entries, more = books.entries(
+        lane=campaign.lane, campaign_id=campaign.id, after=start, limit=limit
+    )
+    balances = books.balances(lane=campaign.lane, campaign_id=campaign.id)
+    return {
+        "accounts": [
+            {"account": account, "currency": currency, "balance_minor": balance}
+            for (account, currency), balance in sorted(balances.items())
+        ],
+        "entries": entries,
+        "next": str(more) if more else None,
+    }

@@ -1,0 +1,165 @@
+"""Whether the site keeps its word: every derived number recounted, every promise looked after."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+#: Work that is due is pending; older than this, in real time, it is a fault.
+PATIENCE_SECONDS = 60
+
+#: Each answers with the rows that are wrong; none means the check is passed.
+_QUERIES: dict[str, str] = {
+    # The tally's totals are the changes of the rounds that it has counted.
+    "tally_is_sum_of_changes": """
+        SELECT coalesce(c.campaign_id, t.campaign_id), coalesce(c.crowd_id, t.crowd_id)
+        FROM (SELECT c.lane, c.campaign_id, c.crowd_id, c.kind, c.place,
+                     sum(c.people) AS people, sum(c.amount) AS amount
+              FROM campaigns_change c JOIN campaigns_tally y ON y.lane = c.lane
+                   AND y.id = c.campaign_id AND c.round <= y.round GROUP BY 1, 2, 3, 4, 5) c
+        FULL JOIN campaigns_crowdtotal t USING (lane, campaign_id, crowd_id, kind, place)
+        WHERE coalesce(c.people, 0) <> coalesce(t.people, 0)
+           OR coalesce(c.amount, 0) <> coalesce(t.amount, 0)""",
+    # All changes together are what the pledges' states say.
+    "changes_match_pledges": """
+        WITH live AS (SELECT lane, id FROM campaigns_gate
+                      WHERE state IN ('open', 'tipped', 'settling', 'settled')),
+        changed AS (SELECT c.campaign_id, sum(c.people) AS people, sum(c.amount) AS amount
+                    FROM campaigns_change c JOIN live g ON g.lane = c.lane AND g.id = c.campaign_id
+                    GROUP BY 1),
+        joined AS (SELECT p.campaign_id, count(*) AS people, sum(
+                       CASE WHEN p.state = 'active'
+                       THEN p.amount + coalesce((SELECT sum((m->>'amount')::bigint)
+                                                 FROM jsonb_array_elements(p.more) m), 0)
+                       ELSE (SELECT sum(a.value::bigint) FROM jsonb_each_text(p.accepted) a)
+                       END) AS amount
+                   FROM campaigns_pledge p JOIN live g ON g.lane = p.lane AND g.id = p.campaign_id
+                   WHERE p.state IN ('active', 'accepted', 'fulfilled') GROUP BY 1)
+        SELECT campaign_id FROM changed FULL JOIN joined USING (campaign_id)
+        WHERE coalesce(changed.people, 0) <> coalesce(joined.people, 0)
+           OR coalesce(changed.amount, 0) <> coalesce(joined.amount, 0)""",
+    "tips_once": """
+        SELECT campaign_id FROM campaigns_move WHERE state IN ('tipped', 'lapsed')
+        GROUP BY campaign_id HAVING count(*) > 1""",
+    "tipped_campaigns_have_tipped": """
+        SELECT g.id FROM campaigns_gate g
+        WHERE (g.tipped_at IS NOT NULL) <> EXISTS (SELECT FROM campaigns_move m
+              WHERE m.lane = g.lane AND m.campaign_id = g.id AND m.state = 'tipped')""",
+    "accepted_within_cap": """
+        SELECT g.id FROM campaigns_gate g JOIN campaigns_campaign c ON c.id = g.id,
+             jsonb_each_text(c.cap) k
+        WHERE coalesce((g.accepted->>k.key)::bigint, 0) > k.value::bigint""",
+    # Every paid charge is in the books to the cent, and nothing else is.
+    "ledger_matches_charges": """
+        SELECT coalesce(c.id, t.source_ref) FROM (SELECT id, amount_minor, currency
+              FROM payments_charge WHERE state = 'paid') c
+        FULL JOIN (SELECT source_ref, sum(amount_minor) AS amount_minor, min(currency) AS currency
+              FROM ledger_transfer WHERE kind = 'charge' GROUP BY 1) t ON t.source_ref = c.id
+        WHERE c.amount_minor IS DISTINCT FROM t.amount_minor
+           OR c.currency IS DISTINCT FROM t.currency""",
+    "ledger_matches_refunds": """
+        SELECT coalesce(r.id, t.source_ref) FROM (SELECT id, amount_minor, currency
+              FROM payments_refund WHERE state = 'done') r
+        FULL JOIN (SELECT source_ref, sum(amount_minor) AS amount_minor, min(currency) AS currency
+              FROM ledger_transfer WHERE kind = 'refund' GROUP BY 1) t ON t.source_ref = r.id
+        WHERE r.amount_minor IS DISTINCT FROM t.amount_minor
+           OR r.currency IS DISTINCT FROM t.currency""",
+    "ledger_balances": """
+        SELECT campaign_id, currency FROM (
+            SELECT campaign_id, currency, -amount_minor AS moved FROM ledger_transfer
+            UNION ALL SELECT campaign_id, currency, amount_minor FROM ledger_transfer) legs
+        GROUP BY 1, 2 HAVING sum(moved) <> 0""",
+    "nobody_refunded_more_than_paid": """
+        SELECT c.id FROM payments_charge c JOIN payments_refund r ON r.lane = c.lane
+             AND r.charge_id = c.id AND r.state <> 'stuck'
+        GROUP BY c.id, c.amount_minor HAVING sum(r.amount_minor) > c.amount_minor""",
+    "charged_is_what_was_accepted": """
+        SELECT c.id FROM payments_charge c JOIN campaigns_pledge p ON p.lane = c.lane
+             AND p.id = c.pledge_id
+        WHERE p.state IN ('accepted', 'dropped') AND c.state = 'paid' AND c.is_read
+           OR p.state IN ('withdrawn', 'active', 'unsecured', 'unconfirmed') """,
+    "every_pledge_has_its_member": """
+        SELECT p.id FROM campaigns_pledge p
+        WHERE NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+    "nothing_is_stuck": """
+        SELECT id FROM payments_refund WHERE state = 'stuck'""",
+}
+
+#: Work that waits, with its age in real seconds; young work is pending, old work is a fault.
+_WAITING: dict[str, str] = {
+    "jobs": """
+        SELECT extract(epoch FROM clock_timestamp() - min(e.at)) FROM procrastinate_jobs j
+        JOIN procrastinate_events e ON e.job_id = j.id
+        WHERE j.status IN ('todo', 'doing')
+          AND (j.scheduled_at IS NULL OR j.scheduled_at < clock_timestamp())""",
+    "deliveries": """
+        SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM outreach_delivery
+        WHERE state = 'queued' AND due_at <= clock_timestamp()""",
+}
+
+
+def self_check() -> list[dict[str, Any]]:
+    """Run every check on one snapshot of the live site, and return what each found."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        checks = [_no_rows(name, query) for name, query in _QUERIES.items()]
+        checks += [_young(name, query) for name, query in _WAITING.items()]
+    if settings.SANDBOX and settings.STRIPE_API_BASE:
+        checks.append(_guarded("provider_agrees", _provider_agrees))
+    return checks
+
+
+def _no_rows(name: str, query: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({query}) wrong LIMIT 6")
+        wrong = [" ".join(map(str, row)) for row in cursor.fetchall()]
+    return {"name": name, "ok": not wrong, "detail": "; ".join(wrong)}
+
+
+def _young(name: str, query: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        (age,) = cursor.fetchone()
+    if age is None:
+        return {"name": f"{name}_are_done", "ok": True, "detail": ""}
+    detail = f"pending: the oldest is {float(age):.0f} s old"
+    return {"name": f"{name}_are_done", "ok": float(age) < PATIENCE_SECONDS, "detail": detail}
+
+
+def _guarded(name: str, check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        wrong = check()
+    except OSError as error:
+        wrong = f"the provider does not answer: {error}"
+    return {"name": name, "ok": not wrong, "detail": wrong}
+
+
+def _provider_agrees() -> str:
+    """Compare the books with what the provider says it has really charged and given back.
+
+    A call that is under way makes both sides differ for a moment, so a difference must outlast it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT lower(currency), sum(amount_minor) FILTER (WHERE kind = 'charge'),
+                      sum(amount_minor) FILTER (WHERE kind = 'refund')
+               FROM ledger_transfer GROUP BY 1"""
+        )
+        ours = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT count(*) FROM payments_attempt WHERE outcome IN ('started','unknown')"
+        )
+        (under_way,) = cursor.fetchone()
+    with urllib.request.urlopen(f"{settings.STRIPE_API_BASE}/_book/summary", timeout=5) as answer:
+        summary = json.load(answer)
+    charged, refunded = summary["charged"], summary["refunded"]
+    theirs = {c: (amount, refunded.get(c, 0)) for c, amount in charged.items()}
+    if ours == theirs or under_way:
+        return ""
+    return f"books {ours}, provider {theirs}"

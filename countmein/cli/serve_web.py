@@ -1,0 +1,47 @@
+"""`countmein serve-web`: one web process on the listening socket that `up` has opened."""
+
+import argparse
+import os
+import resource
+import socket
+from collections.abc import Sequence
+
+import uvicorn
+
+_GRACE_SECONDS = 5  # `up` allows the whole site 10 to stop
+_KEEP_ALIVE_SECONDS = 75  # longer than the 60 a proxy in front commonly keeps a connection
+_OPEN_FILES = 65_536  # watchers of a live meter hold one each
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Serve requests until SIGTERM, then answer those already taken."""
+    argparse.ArgumentParser(prog="countmein serve-web").parse_args(arguments)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countmein.settings")
+    _raise_open_files()
+    config = uvicorn.Config(
+        "countmein.asgi:application",
+        http="httptools",
+        loop="auto",  # uvloop where it exists
+        access_log=False,
+        log_config=None,  # Django's settings say how lines look
+        proxy_headers=False,  # the site itself believes TRUSTED_PROXIES only
+        server_header=False,
+        backlog=4096,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[_listening()])
+    return 0 if server.started else 1
+
+
+def _listening() -> socket.socket:
+    if handle := os.environ.get("COUNTMEIN_LISTEN_FD"):
+        return socket.socket(fileno=int(handle))
+    raise SystemExit("countmein serve-web is started by `countmein up`, which opens the port.")
+
+
+def _raise_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

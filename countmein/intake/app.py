@@ -1,0 +1,239 @@
+"""The fast door: raw ASGI for live tallies and health; everything else goes on to Django."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import FrameType
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+from a2wsgi import WSGIMiddleware
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from countmein.base.http import is_trusted
+from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
+from countmein.campaigns.bodies import body_limit_bytes
+from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.tallies import connect, look
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+#: Threads that run Django; each keeps a database connection.
+_PAGE_THREADS: Final = 16
+#: A body that is too long is read on so far, so that the sender hears the answer.
+_DISCARD_BYTES: Final = 4 * 1024 * 1024
+_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
+_EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
+_FORWARDED: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
+)
+
+
+class Intake:
+    """One ASGI callable for the whole site."""
+
+    def __init__(self, *, pages: Any) -> None:
+        self._pages = WSGIMiddleware(pages, workers=_PAGE_THREADS)
+        self._tallies = Tallies(look=look, connect=connect)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start and stop with the server."""
+        await receive()
+        self._drain_on_stop()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._tallies.drain()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _drain_on_stop(self) -> None:
+        """End the streams as soon as the server is asked to stop.
+
+        A server waits for open requests before it says anything to the application, and a stream
+        never ends by itself: so we hear the signal first, and pass it on.
+        """
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            passed_on = signal.getsignal(sign)
+
+            def stop(number: int, frame: FrameType | None, to: Any = passed_on) -> None:
+                loop.call_soon_threadsafe(self._tallies.drain)
+                if callable(to):
+                    to(number, frame)
+
+            # Only a main thread may listen to signals; elsewhere nothing sends them either.
+            with contextlib.suppress(ValueError):
+                signal.signal(sign, stop)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/healthz":
+            await _reply(send, 200, b"ok\n", b"text/plain; charset=utf-8")
+            return
+        if not _is_known_host(scope):
+            detail = "This site has another name."
+            await _say(send, Problem(status=400, reason="unknown_host", detail=detail))
+            return
+        if match := _EVENTS.fullmatch(path):
+            await self._stream(match[1], scope, receive, send)
+            return
+        body = await _read_body(receive, limit_bytes=body_limit_bytes(path))
+        if body is None:
+            await _say(send, too_large(body_limit_bytes(path)))
+            return
+        await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
+
+    async def _stream(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            detail = "This address does not take that method."
+            headers = {"Allow": "GET"}
+            await _say(
+                send,
+                Problem(status=405, reason="method_not_allowed", detail=detail, headers=headers),
+            )
+            return
+        try:
+            watcher = await self._tallies.watch(code)
+        except Exception:
+            await _say(send, unavailable())
+            return
+        if watcher is None:
+            await _say(send, not_found())
+            return
+        gone = asyncio.ensure_future(_until_gone(receive, watcher))
+        try:
+            await _pour(watcher, send)
+        finally:
+            gone.cancel()
+            self._tallies.leave(code, watcher)
+
+
+async def _pour(watcher: Watcher, send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        # A proxy that gathers the stream before passing it on would make it useless.
+        (b"x-accel-buffering", b"no"),
+        *_security_headers(),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while not watcher.is_closed:
+        tally = await watcher.next()
+        if watcher.is_closed:
+            break
+        event = b": still here\n\n" if tally is None else b"event: tally\ndata: %b\n\n" % tally
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+        if tally is not None:
+            await watcher.rest(PACE_SECONDS)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_gone(receive: Receive, watcher: Watcher) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    watcher.close()
+
+
+async def _read_body(receive: Receive, *, limit_bytes: int) -> bytes | None:
+    """Read the body before a thread is taken, so that slow senders hold none; None: too long."""
+    body, size = bytearray(), 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size <= limit_bytes:
+            body += piece
+        if not message.get("more_body", False) or size > _DISCARD_BYTES:
+            return bytes(body) if size <= limit_bytes else None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read, once, and then whatever the server still says."""
+    is_given = False
+
+    async def again() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _plain(scope: Scope, body: bytes) -> Scope:
+    """The request with nothing in it that WSGI reads in two ways.
+
+    A header with an underscore looks like one with a hyphen there; the length of a chunked body
+    is unknown there; and who sent a request may be said by trusted proxies only.
+    """
+    client = scope.get("client")
+    is_forwarded = is_trusted(client[0] if client else "", settings.TRUSTED_PROXIES)
+    headers: Headers = [
+        (name, value)
+        for name, value in scope["headers"]
+        if b"_" not in name
+        and name not in (b"content-length", b"transfer-encoding")
+        and (is_forwarded or name not in _FORWARDED)
+    ]
+    headers.append((b"content-length", str(len(body)).encode()))
+    # A query is ASCII there; what a client sent bare is escaped for it.
+    query = quote_from_bytes(scope["query_string"], safe=_ASCII).encode()
+    return {**scope, "headers": headers, "query_string": query}
+
+
+def _is_known_host(scope: Scope) -> bool:
+    hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    domain, _port = split_domain_port(hosts[0])
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+async def _say(send: Send, problem: Problem) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
+
+
+async def _reply(
+    send: Send, status: int, body: bytes, media_type: bytes, headers: Headers | None = None
+) -> None:
+    all_headers = [
+        (b"content-type", media_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *_security_headers(),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _security_headers() -> Headers:
+    headers: Headers = [
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"referrer-policy", b"same-origin"),
+    ]
+    if settings.SECURE_HSTS_SECONDS:
+        value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+        headers.append((b"strict-transport-security", value.encode()))
+    return headers

@@ -1,0 +1,61 @@
+"""What the books say."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Sum
+
+from countmein.ledger.models import Transfer
+
+
+def balances(*, lane: int, campaign_id: uuid.UUID) -> dict[tuple[str, str], int]:
+    """Return the balance of each (account, currency) of a campaign, minor units.
+
+    What leaves an account lowers it, what arrives raises it; over all accounts they add up to 0.
+    """
+    totals: dict[tuple[str, str], int] = {}
+    rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id)
+    for field, sign in (("source", -1), ("destination", 1)):
+        for account, currency, amount in rows.values_list(field, "currency").annotate(
+            Sum("amount_minor")
+        ):
+            key = (account, currency)
+            totals[key] = totals.get(key, 0) + sign * amount
+    return totals
+
+
+def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:
+    """Return what was moved by `charge` or by `refund` events, per kind of pledge, minor units."""
+    account = "destination" if event == "charge" else "source"
+    rows = (
+        Transfer.objects.filter(lane=lane, campaign_id=campaign_id, kind=event)
+        .values_list(account)
+        .annotate(Sum("amount_minor"))
+    )
+    return {name.removeprefix("held:"): amount for name, amount in rows}
+
+
+def entries(
+    *, lane: int, campaign_id: uuid.UUID, after: uuid.UUID | None, limit: int
+) -> tuple[list[dict[str, Any]], uuid.UUID | None]:
+    """Return up to `limit` transfers after an id, shown as postings, and where to go on."""
+    rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id).order_by("id")
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    page = list(rows[: limit + 1])
+    more = page[limit - 1].id if len(page) > limit else None
+    return [_shown(row) for row in page[:limit]], more
+
+
+def _shown(row: Transfer) -> dict[str, Any]:
+    return {
+        "id": str(row.entry_id),
+        "at": row.at,
+        "kind": row.kind,
+        "postings": [
+            {"account": account, "amount_minor": sign * row.amount_minor, "currency": row.currency}
+            for account, sign in ((row.source, -1), (row.destination, 1))
+        ],
+    }

@@ -1,0 +1,103 @@
+"""Verbs about people: enrol members, make organisers and tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from countmein.base.ids import keyed_digest
+from countmein.members.models import ApiToken, Contact, Member, Organiser
+from countmein.rules.canonical import lane_of, mailbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who is pledging, as typed, with the address already checked."""
+
+    address: str
+    name: str = ""
+    language: str = "en-gb"
+
+    @property
+    def mailbox(self) -> str:
+        """The keyed digest of the canonical address: the same mailbox, the same member."""
+        return keyed_digest("mailbox", mailbox(self.address))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """Where a person's rows are."""
+
+    lane: int
+    member_id: uuid.UUID
+    contact_id: uuid.UUID
+
+
+def enrol(people: Sequence[Person], *, now: datetime) -> dict[Person, Enrolled]:
+    """Find or make the member and the contact of each person, a constant number of queries.
+
+    Rows are sorted by key before they are written: two batches that share people would otherwise
+    wait for each other in a circle.
+    """
+    lanes = {person: lane_of(bytes.fromhex(person.mailbox)) for person in people}
+    boxes = {person.mailbox: lanes[person] for person in people}
+    Member.objects.bulk_create(
+        [Member(lane=boxes[box], mailbox=box, created_at=now) for box in sorted(boxes)],
+        ignore_conflicts=True,
+    )
+    rows = Member.objects.filter(lane__in=set(boxes.values()), mailbox__in=boxes)
+    members = {row.mailbox: row.id for row in rows}
+    wanted = {(lanes[p], members[p.mailbox], p.address, p.name, p.language): p for p in people}
+    Contact.objects.bulk_create(
+        [
+            Contact(lane=lane, member_id=member, address=address, name=name, language=language)
+            for lane, member, address, name, language in sorted(wanted)
+        ],
+        ignore_conflicts=True,
+    )
+    contacts = {
+        (row.lane, row.member_id, row.address, row.name, row.language): row.id
+        for row in Contact.objects.filter(
+            lane__in=set(boxes.values()), member_id__in=members.values()
+        )
+    }
+    return {
+        person: Enrolled(lane=key[0], member_id=key[1], contact_id=contacts[key])
+        for key, person in wanted.items()
+    }
+
+
+def token_for(*, email: str, name: str = "") -> str:
+    """Make a token for the organiser with this address, and the organiser if there is none.
+
+    Only the token's digest is kept. The first organiser made here is the site's owner: whoever
+    can run the command on an empty site runs the site.
+    """
+    with transaction.atomic():
+        organiser = Organiser.objects.filter(email__iexact=email).first()
+        if organiser is None:
+            organiser = Organiser.objects.create_user(email=email, name=name)
+        if not Organiser.objects.filter(is_owner=True).exists():
+            organiser.is_owner = True
+        organiser.name = name or organiser.name
+        organiser.save()
+        token = "cmi_" + secrets.token_urlsafe(32)
+        ApiToken.objects.create(organiser=organiser, digest=_token_digest(token))
+    return token
+
+
+def organiser_of(token: str) -> tuple[Organiser, uuid.UUID] | None:
+    """Return the organiser and the id of this token, or None where nobody has it."""
+    row = ApiToken.objects.select_related("organiser").filter(digest=_token_digest(token)).first()
+    return (row.organiser, row.id) if row and row.organiser.is_active else None
+
+
+def _token_digest(token: str) -> str:
+    # The token is 256 random bits: a plain hash cannot be guessed.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,170 @@
+"""Say something to people: write it down once, then send it at most once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from django.db import connection, transaction
+
+from countmein.base.clock import real_now
+from countmein.base.jobs import defer, job
+from countmein.members.models import Contact
+from countmein.outreach.channels import CHANNELS
+from countmein.outreach.letters import mail_of
+from countmein.outreach.models import Delivery, DeliveryState
+from countmein.rules.canonical import lane_of
+
+#: One claim: small enough that a kill leaves few unknown, large enough for one connection.
+BATCH = 200
+#: Tries at an address that said "not now": after 1, 5 and 25 minutes, then it is refused.
+_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=25))
+#: A claim older than this belongs to a worker that died after it may have sent: unknown.
+_CLAIM_LASTS = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letterhead:
+    """What a message says, in the reader's language; one template lays out all of them.
+
+    `lines` are paragraphs, `facts` label and value pairs, `links` label and address pairs (the
+    first is the button), `code` a voucher or check-in code shown large with its QR picture,
+    `event` the appointment that is attached as an `.ics` file.
+    """
+
+    subject: str
+    lines: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    code: str = ""
+    event: dict[str, str] | None = None
+    footer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One message to one person: a member's contact, or an address that is nobody's secret."""
+
+    once: str
+    topic: str
+    letter: Letterhead
+    lane: int
+    contact_id: uuid.UUID | None = None
+    to_address: str = ""
+    language: str = "en-gb"
+
+
+def address_lane(address: str) -> int:
+    """The lane for messages to somebody who is not a member."""
+    return lane_of(address.lower().encode())
+
+
+def post(posts: Sequence[Post]) -> None:
+    """Queue messages; a cause that was queued before stays as it was."""
+    now = real_now()
+    rows = [
+        Delivery(
+            lane=p.lane,
+            once=p.once,
+            contact_id=p.contact_id,
+            to_address=p.to_address,
+            topic=p.topic,
+            language=p.language,
+            letter=asdict(p.letter),
+            queued_at=now,
+            due_at=now,
+        )
+        for p in sorted(posts, key=lambda p: (p.lane, p.once))
+    ]
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    if rows:
+        defer(send, once="outreach.send")
+
+
+@job(name="outreach.send", queue="sends")
+def send() -> None:
+    """Send what is queued and due, batch by batch, until nothing is left."""
+    while batch := _claim():
+        _hand_over(batch)
+
+
+def _claim() -> list[Delivery]:
+    """Mark the next batch as being sent; committed before the first byte leaves the house."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE outreach_delivery d
+            SET state = 'sending', attempt = attempt + 1, done_at = clock_timestamp()
+            FROM (SELECT lane, id FROM outreach_delivery
+                  WHERE state = 'queued' AND due_at <= clock_timestamp()
+                  ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) due
+            WHERE d.lane = due.lane AND d.id = due.id
+            RETURNING d.lane, d.id
+            """,
+            [BATCH],
+        )
+        keys = cursor.fetchall()
+    if not keys:
+        return []
+    return list(Delivery.objects.filter(pk__in=keys))
+
+
+def _hand_over(batch: Sequence[Delivery]) -> None:
+    contacts = {
+        (row.lane, row.id): row
+        for row in Contact.objects.filter(
+            pk__in=[(d.lane, d.contact_id) for d in batch if d.contact_id]
+        )
+    }
+    rows = {str(d.id): d for d in batch}
+    mails = []
+    for delivery in batch:
+        contact = contacts.get((delivery.lane, delivery.contact_id))
+        if contact is None and delivery.contact_id is not None:
+            _finish(delivery, state=DeliveryState.REFUSED, receipt="the address was erased")
+            continue
+        mails.append(mail_of(delivery, contact=contact))
+    for result in CHANNELS["email"].send(mails):
+        delivery = rows[result.id]
+        if result.outcome == "refused" and not result.permanent:
+            _put_off(delivery, receipt=result.receipt)
+        else:
+            _finish(delivery, state=result.outcome, receipt=result.receipt)
+
+
+def _put_off(delivery: Delivery, *, receipt: str) -> None:
+    """Explicitly refused for now: the only outcome that is tried again."""
+    if delivery.attempt > len(_PAUSES):
+        _finish(delivery, state=DeliveryState.REFUSED, receipt=receipt)
+        return
+    Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
+        state=DeliveryState.QUEUED,
+        due_at=real_now() + _PAUSES[delivery.attempt - 1],
+        receipt=receipt[:255],
+    )
+
+
+def _finish(delivery: Delivery, *, state: str, receipt: str) -> None:
+    Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
+        state=state, done_at=real_now(), receipt=receipt[:255]
+    )
+
+
+def park_orphans() -> int:
+    """Mark as unknown what a killed worker had claimed: it may have been sent, so never again."""
+    return (
+        Delivery.objects.all_lanes()
+        .filter(state=DeliveryState.SENDING, done_at__lt=real_now() - _CLAIM_LASTS)
+        .update(state=DeliveryState.UNKNOWN, receipt="the sender was stopped; it may have arrived")
+    )
+
+
+def has_due() -> bool:
+    """Whether a message waits to be sent now."""
+    return (
+        Delivery.objects.all_lanes()
+        .filter(state=DeliveryState.QUEUED, due_at__lte=real_now())
+        .exists()
+    )

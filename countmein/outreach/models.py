@@ -1,0 +1,54 @@
+"""What we say to people: every message is a row before it is sent and a result after."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from countmein.base.lanes import LaneModel
+
+
+class DeliveryState(models.TextChoices):
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Delivery(LaneModel):
+    """One message to one address; written by `outreach.actions.post`, sent at most once.
+
+    `contact_id` names a member's contact in the same lane; messages to organisers and targets
+    carry their address in `to_address`, for those are not members.
+    """
+
+    distribution = "person"
+    once = models.CharField(max_length=120)
+    contact_id = models.UUIDField(null=True)
+    to_address = models.CharField(max_length=254, blank=True)
+    channel = models.CharField(max_length=8, default="email")
+    topic = models.CharField(max_length=32)
+    language = models.CharField(max_length=12, default="en-gb")
+    letter = models.JSONField()
+    state = models.CharField(max_length=8, choices=DeliveryState, default=DeliveryState.QUEUED)
+    attempt = models.IntegerField(default=0)
+    queued_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    receipt = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lane", "once"], name="one_delivery_per_cause")
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(state__in=["queued", "sending"]),
+                name="delivery_work",
+            ),
+            # How many mails of a topic an address had lately.
+            models.Index(
+                fields=["lane", "contact_id", "topic", "queued_at"], name="delivery_by_contact"
+            ),
+        ]

@@ -1,0 +1,252 @@
+"""Everything that runs by the clock, on one page; and the worker that runs it.
+
+Once a second the sweep looks, by state, for work that is due: campaigns to count, deadlines to
+judge, pledges to settle or release, charges, refunds and mails. Jobs are only the way the work is
+handed out, so a job that was lost costs a second and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import close_old_connections, connection, connections
+from django.db.models import Min
+from procrastinate.contrib.django import app
+
+from countmein.base.clock import real_now, site_now
+from countmein.base.jobs import QUEUES, defer
+from countmein.base.jobs_rescue import note_worker
+from countmein.base.models import Heartbeat, KeptAnswer
+from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.secure import secure
+from countmein.campaigns.actions.settle import settle
+from countmein.campaigns.models import Gate
+from countmein.outreach import actions as outreach
+from countmein.outreach.models import Delivery, DeliveryState
+from countmein.payments import actions as payments
+from countmein.payments import events
+from countmein.payments.models import Charge, ChargeState, Mandate, Refund, RefundState
+from countmein.rules.states import CampaignState
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 0.5
+#: One worker's concurrency: provider calls have threads of their own, so few jobs go side by side.
+CONCURRENCY = 4
+
+
+def sweep() -> None:
+    """Hand out whatever is due now; safe to run in many workers, as often as one likes."""
+    now = site_now()
+    _hand_out(count, "count", uncounted())
+    _hand_out(secure, "secure", _with_cards())
+    gates = Gate.objects.all_lanes()
+    _hand_out(
+        count,
+        "count",
+        gates.filter(state=CampaignState.open, deadline__lte=now).values_list("id", flat=True),
+    )
+    _hand_out(settle, "settle", _to_settle())
+    _hand_out(release, "release", _to_release(now))
+    due = payments.has_due()
+    for task, is_due in (
+        (payments.make_mandates, due["mandates"]),
+        (payments.charge_due, due["charges"]),
+        (payments.refund_due, due["refunds"]),
+        (events.read_events, events.has_news()),
+        (outreach.send, outreach.has_due()),
+    ):
+        if is_due:
+            defer(task, once=task.name)
+
+
+def _hand_out(task: Any, name: str, ids: Iterable[Any]) -> None:
+    for campaign_id in ids:
+        defer(task, once=f"{name}:{campaign_id}", campaign_id=str(campaign_id))
+
+
+def _with_cards() -> list[Any]:
+    news = Mandate.objects.all_lanes().filter(is_read=False, state__in=["made", "refused"])
+    return list(news.values_list("campaign_id", flat=True).distinct())
+
+
+def _to_settle() -> list[Any]:
+    """Campaigns that tipped and have something to do: people to accept, answers of the provider
+    to read, or nothing left to wait for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT g.id FROM campaigns_gate g
+            WHERE g.state = 'tipped' OR g.state IN ('settling', 'settled') AND (
+                  g.accepted_round < g.round
+                  OR EXISTS (SELECT FROM payments_charge c WHERE c.lane = g.lane
+                     AND c.campaign_id = g.id AND NOT c.is_read AND c.state IN ('paid', 'failed'))
+                  OR EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
+                     AND r.campaign_id = g.id AND NOT r.is_read AND r.state = 'done'))
+               OR g.state = 'settling'
+                  AND NOT EXISTS (SELECT FROM campaigns_pledge p WHERE p.lane = g.lane
+                     AND p.campaign_id = g.id AND p.state = 'accepted')
+                  AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
+                     AND r.campaign_id = g.id AND r.state <> 'done')
+            """
+        )
+        return [campaign_id for (campaign_id,) in cursor.fetchall()]
+
+
+def _to_release(now: Any) -> list[Any]:
+    ended = (CampaignState.lapsed, CampaignState.cancelled, CampaignState.released)
+    gates = Gate.objects.all_lanes().filter(closed_at=None)
+    over = gates.filter(state__in=ended) | gates.filter(
+        state=CampaignState.settled, deadline__lte=now
+    )
+    return list(over.values_list("id", flat=True))
+
+
+def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
+    """The first instant of the site's clock in (after, until] at which something falls due."""
+    within = {"gt": after, "lte": until}
+    rows = (
+        ("deadline", Gate.objects.all_lanes().filter(closed_at=None)),
+        ("due_at", Charge.objects.all_lanes().filter(state=ChargeState.DUE)),
+        ("due_at", Refund.objects.all_lanes().filter(state=RefundState.DUE)),
+    )
+    firsts = [
+        found.filter(**{f"{field}__{how}": at for how, at in within.items()}).aggregate(
+            first=Min(field)
+        )["first"]
+        for field, found in rows
+    ]
+    return min((first for first in firsts if first is not None), default=None)
+
+
+def unfinished() -> list[str]:
+    """Name the kinds of work that are due or under way now; empty when the site is at rest."""
+    now = site_now()
+    due = payments.has_due()
+    gates = Gate.objects.all_lanes()
+    looks: dict[str, Callable[[], Any]] = {
+        "jobs": _has_jobs,
+        "counting": uncounted,
+        "cards to read": _with_cards,
+        "deadlines": gates.filter(state=CampaignState.open, deadline__lte=now).exists,
+        "settling": _to_settle,
+        "releasing": lambda: _to_release(now),
+        "cards": lambda: (
+            due["mandates"]
+            or Mandate.objects.all_lanes().filter(state__in=["wanted", "forgetting"]).exists()
+        ),
+        "charges": lambda: (
+            due["charges"] or Charge.objects.all_lanes().filter(state=ChargeState.DOING).exists()
+        ),
+        "refunds": lambda: (
+            due["refunds"] or Refund.objects.all_lanes().filter(state=RefundState.DOING).exists()
+        ),
+        "events": events.has_news,
+        "mail": lambda: (
+            outreach.has_due()
+            or Delivery.objects.all_lanes().filter(state=DeliveryState.SENDING).exists()
+        ),
+    }
+    return [name for name, is_open in looks.items() if is_open()]
+
+
+def is_at_rest() -> bool:
+    """Whether all work that is due is done: only time, or somebody's act, brings more."""
+    return not unfinished()
+
+
+def _has_jobs() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))"
+        )
+        (found,) = cursor.fetchone()
+    return bool(found)
+
+
+def chores() -> None:
+    """Once a minute: what need not be done at once."""
+    outreach.park_orphans()
+    KeptAnswer.objects.filter(kept_at__lt=real_now() - timedelta(hours=24)).delete()
+    with connection.cursor() as cursor:
+        # Finished jobs are of no further use, and their events outweigh them.
+        cursor.execute(
+            """DELETE FROM procrastinate_jobs WHERE id IN (
+                 SELECT j.id FROM procrastinate_jobs j WHERE j.status = 'succeeded'
+                 AND NOT EXISTS (SELECT FROM procrastinate_events e WHERE e.job_id = j.id
+                                 AND e.at > now() - interval '10 minutes') LIMIT 5000)"""
+        )
+        # Jobs of workers on other machines whose heartbeat stopped; the supervisor sees to its own.
+        cursor.execute(
+            """SELECT procrastinate_retry_job_v1(j.id, now(), NULL, NULL, NULL)
+               FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
+               WHERE j.status = 'doing' AND (w.id IS NULL
+                     OR w.last_heartbeat < now() - interval '60 seconds')"""
+        )
+
+
+def beat() -> None:
+    """Say that the worker lives."""
+    Heartbeat.objects.update_or_create(part="worker", defaults={"at": real_now()})
+
+
+def tick(stopped: threading.Event) -> None:
+    """Sweep until stopped; a fault in one round is logged and the next one tries again."""
+    rounds = 0
+    while not stopped.wait(SWEEP_SECONDS):
+        due: list[Callable[[], Any]] = [sweep]
+        if rounds % 10 == 0:
+            due.append(beat)
+        if rounds % 120 == 0:
+            due.append(chores)
+        rounds += 1
+        for step in due:
+            try:
+                step()
+            except Exception:
+                log.exception("the sweep failed and will be repeated")
+                connections.close_all()
+        close_old_connections()
+
+
+def work() -> None:
+    """Run the worker of this process until it is told to stop."""
+    stopped = threading.Event()
+    ticker = threading.Thread(target=tick, args=[stopped], name="sweep", daemon=True)
+    ticker.start()
+    try:
+        asyncio.run(_run_jobs())
+    finally:
+        stopped.set()
+        ticker.join(timeout=5)
+
+
+async def _run_jobs() -> None:
+    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    with app.replace_connector(connector):
+        async with app.open_async():
+            _note_when_registered()
+            await app.run_worker_async(
+                queues=list(QUEUES),
+                concurrency=CONCURRENCY,
+                shutdown_graceful_timeout=1,
+                fetch_job_polling_interval=2,
+            )
+
+
+def _note_when_registered() -> None:
+    """Let the supervisor know under which number this process takes jobs, before it takes one."""
+    register = app.job_manager.register_worker
+
+    async def register_and_note() -> int:
+        worker_id = await register()
+        note_worker(worker_id=worker_id)
+        return worker_id
+
+    app.job_manager.register_worker = register_and_note  # type: ignore[method-assign]

@@ -1,0 +1,315 @@
+"""What the API says: the shape of every success, published as it is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from countmein.campaigns.bodies import GRAMMAR_MARK
+from countmein.rules.states import CampaignState, Confirm, Kind, Latch, PledgeState, Shortfall
+
+
+def _utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+#: Shown in UTC, with Z.
+At = Annotated[
+    datetime, BeforeValidator(_utc), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+RuleOut = Annotated[object, WithJsonSchema({GRAMMAR_MARK: "Rule"})]
+ConditionOut = Annotated[object, WithJsonSchema({GRAMMAR_MARK: "Condition"})]
+
+
+class Answer(BaseModel):
+    """One JSON object that we send."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Tally(Answer):
+    """The public count. `sum` has a key for each kind the campaign takes."""
+
+    people: int
+    waiting_people: int
+    waitlisted_people: int
+    sum: dict[Kind, int]
+    places: dict[str, int]
+    as_of: At
+
+
+class MissingSum(Answer):
+    """How much of one kind is missing."""
+
+    kind: Kind
+    missing: int
+
+
+class MissingInPlace(Answer):
+    """How many people are missing in one place."""
+
+    place: str
+    missing: int
+
+
+class MissingPlaces(Answer):
+    """How many places with so many people are missing."""
+
+    people: int
+    missing: int
+
+
+class MissingPeople(Answer):
+    """People are missing."""
+
+    text: str
+    people: int
+
+
+class MissingAmount(Answer):
+    """An amount is missing."""
+
+    text: str
+    sum: MissingSum
+
+
+class MissingPeopleIn(Answer):
+    """People of one place are missing."""
+
+    text: str
+    people_in: MissingInPlace
+
+
+class MissingPlacesWith(Answer):
+    """Places are missing."""
+
+    text: str
+    places: MissingPlaces
+
+
+class MissingPledge(Answer):
+    """One pledge is missing."""
+
+    text: str
+    pledge: str
+
+
+#: An atom that does not hold yet, and what it lacks.
+Missing = MissingPeople | MissingAmount | MissingPeopleIn | MissingPlacesWith | MissingPledge
+
+
+class Unlock(Answer):
+    """The smallest number of further people that brings waiting ones in, and how many."""
+
+    more_people: int
+    brings_people: int
+
+
+class Move(Answer):
+    """One step of a campaign's history."""
+
+    at: At
+    state: CampaignState
+
+
+class Target(Answer):
+    """Who must answer; the address is for the campaign's own letters."""
+
+    name: str = ""
+    ask: str = ""
+    phone: str | None = None
+    script: str = ""
+
+
+class ListedCampaign(Answer):
+    """A campaign in the list."""
+
+    code: str
+    url: str
+    title: str
+    language: str
+    kinds: list[Kind]
+    currency: str | None
+    rule: RuleOut
+    rule_text: str
+    latch: Latch
+    deadline: At
+    timezone: str
+    state: CampaignState
+    accepting: bool
+    tally: Tally
+    missing: list[Missing]
+    unlock: Unlock | None
+
+
+class Campaign(ListedCampaign):
+    """A campaign as everybody sees it."""
+
+    story: str
+    story_version: int
+    confirm: Confirm
+    minimum: dict[Kind, int]
+    cap: dict[Kind, int]
+    shortfall: Shortfall
+    target: Target | None
+    places: list[str]
+    unit_price_minor: int | None
+    starts_at: At | None
+    ends_at: At | None
+    venue: str | None
+    hours: str | None
+    reveal: str
+    collected: dict[Kind, int]
+    refunded: dict[Kind, int]
+    failing: dict[Kind, int]
+    tipped_at: At | None
+    settled_at: At | None
+    history: list[Move]
+
+
+class CampaignList(Answer):
+    """A page of campaigns."""
+
+    items: list[ListedCampaign]
+    next: str | None
+
+
+class NewPledge(Answer):
+    """What a pledger is told at once; `receipt` is the private key to the pledge."""
+
+    code: str
+    state: PledgeState
+    counted: bool | None
+    waiting_for: list[Missing] | None
+    receipt: str
+    manage_url: str
+
+
+class Part(Answer):
+    """A further part of a pledge."""
+
+    kind: Kind
+    amount: int
+    condition: ConditionOut | None
+    condition_text: str | None
+
+
+class Payment(Answer):
+    """How the card behind a pledge fares."""
+
+    mandate: str | None
+    charge: str | None
+    amount_minor: int | None
+    next_try_at: At | None
+
+
+class Ticket(Answer):
+    """What a kept pledge earned: a voucher or a check-in code."""
+
+    kind: str
+    code: str
+    units: int
+
+
+class Report(Answer):
+    """What the member said came of it."""
+
+    kind: str
+    answer: str
+    minutes: int | None
+    note: str
+
+
+class Pledge(Answer):
+    """A pledge as its own member sees it."""
+
+    code: str
+    campaign: str
+    state: PledgeState
+    kind: Kind
+    amount: int
+    place: str | None
+    condition: ConditionOut | None
+    condition_text: str | None
+    more: list[Part]
+    accepted: dict[Kind, int] | None
+    public_name: bool
+    counted: bool
+    waitlisted: bool
+    waiting_for: list[Missing]
+    at: At
+    payment: Payment | None
+    tickets: list[Ticket]
+    reports: list[Report]
+    may_change: bool
+    may_withdraw: bool
+
+
+class ListedPledge(Answer):
+    """A pledge as its campaign's organiser sees it: a name only where the member chose so."""
+
+    code: str
+    kind: Kind
+    amount: int
+    place: str | None
+    state: PledgeState
+    counted: bool
+    at: At
+    name: str | None
+
+
+class PledgeList(Answer):
+    """A page of pledges."""
+
+    items: list[ListedPledge]
+    next: str | None
+
+
+class Account(Answer):
+    """What one account holds."""
+
+    account: str
+    currency: str
+    balance_minor: int
+
+
+class Posting(Answer):
+    """One side of a transfer."""
+
+    account: str
+    amount_minor: int
+    currency: str
+
+
+class Entry(Answer):
+    """One transfer, as its two postings."""
+
+    id: str
+    at: At
+    kind: str
+    postings: list[Posting]
+
+
+class Ledger(Answer):
+    """The books of one campaign: no names, every transfer as its two postings."""
+
+    accounts: list[Account]
+    entries: list[Entry]
+    next: str | None
+
+
+class Check(Answer):
+    """One thing that was checked."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class SelfCheck(Answer):
+    """Whether the site keeps its word."""
+
+    ok: bool
+    checks: list[Check]

@@ -1,0 +1,221 @@
+"""The frame of the API: strict JSON in, problem+json for every no, and a schema that says so."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
+from django.http.request import RawPostDataException
+from django.urls import URLPattern
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.parser import Parser
+
+from countmein.base.problems import (
+    MEDIA_TYPE,
+    Fault,
+    Problem,
+    Refused,
+    not_found,
+    too_large,
+    unavailable,
+)
+from countmein.campaigns.actions.confirm import TokenWrong
+from countmein.campaigns.bodies import BODY_LIMIT_BYTES, body_limit_bytes
+from countmein.campaigns.faults import fault_of
+from countmein.campaigns.moves import MoveRefused
+from countmein.campaigns.terms import TermsRefused
+from countmein.rules.pledging import PledgeRefused, Reason
+from countmein.web.api.schema import published
+
+_log = logging.getLogger(__name__)
+
+#: Refusals that speak of where things stand, not of what was sent.
+_CONFLICTS: Final = frozenset(
+    {
+        Reason.campaign_closed,
+        Reason.already_pledged,
+        Reason.key_reused,
+        Reason.latched,
+        Reason.pledge_held,
+        Reason.pledge_closed,
+    }
+)
+
+
+class StrictJson(Parser):
+    """Reads a body as JSON that means one thing only."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Return the parsed body. Raises Refused for a wrong media type, size or spelling."""
+        limit = body_limit_bytes(request.path)
+        if len(request.body) > limit:
+            raise Refused(too_large(limit))
+        if not _is_json(request):
+            detail = "Send application/json in UTF-8."
+            raise Refused(Problem(status=415, reason="not_json", detail=detail))
+        try:
+            return json.loads(
+                request.body.decode(),
+                object_pairs_hook=_object,
+                parse_constant=_no_constant,
+            )
+        except (ValueError, RecursionError) as error:
+            raise Refused(_malformed()) from error
+
+
+def _malformed() -> Problem:
+    detail = "The body is not one JSON value in UTF-8."
+    return Problem(status=400, reason="malformed_json", detail=detail)
+
+
+def _is_json(request: HttpRequest) -> bool:
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    return request.content_type == "application/json" and charset.lower() in ("utf-8", "utf8")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        # Two readers would take two different values.
+        raise ValueError("a key stands twice")
+    return read
+
+
+def _no_constant(_word: str) -> float:
+    raise ValueError("not a JSON number")
+
+
+class Door(NinjaAPI):
+    """The API under one version's path."""
+
+    def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
+        """The schema as published: with the grammar, and every way of saying no."""
+        schema = super().get_openapi_schema(**where)
+        published(schema)
+        return schema
+
+    def routes(self) -> list[Any]:
+        """The URL patterns, each answering a wrong method with a problem too."""
+        patterns, _, _ = self.urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = _with_problems(pattern.callback)
+        return patterns
+
+
+def _with_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    @wraps(view)
+    def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code == 405 and response.get("Content-Type") != MEDIA_TYPE:
+            problem = Problem(
+                status=405,
+                reason="method_not_allowed",
+                detail="This address does not take that method.",
+                headers={"Allow": ", ".join(sorted(response["Allow"].split(", ")))},
+            )
+            return say(problem)
+        return response
+
+    return answering
+
+
+def say(problem: Problem) -> HttpResponse:
+    """The problem as a response."""
+    return HttpResponse(
+        problem.body(), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers
+    )
+
+
+def unknown(request: HttpRequest) -> HttpResponse:
+    """Answer every address below the API's that nothing answers."""
+    return say(not_found())
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to answer to an exception; faults of the program are logged and say nothing."""
+    if isinstance(error, HttpError) and isinstance(error.__cause__, Exception):
+        # The frame hides what a parser raises behind a 400 of its own.
+        error = error.__cause__
+    match error:
+        case Refused(problem=problem):
+            return problem
+        case TermsRefused(errors=errors):
+            return _invalid(errors)
+        case PledgeRefused():
+            return refusal(error)
+        case MoveRefused():
+            return Problem(status=409, reason="wrong_state", detail=str(error))
+        case TokenWrong():
+            return not_found()
+        case ValidationError(errors=[{"type": "missing", "loc": ("body", _)}, *_]):
+            return _malformed()
+        case ValidationError():
+            return _invalid(tuple(_fault(found) for found in error.errors))
+        case AuthenticationError():
+            return unauthorised()
+        case RequestDataTooBig():
+            return too_large(BODY_LIMIT_BYTES)
+        case UnreadablePostError() | RawPostDataException():
+            return Problem(status=400, reason="malformed_body", detail="The body broke off.")
+        case OperationalError() | InterfaceError():
+            _log.warning("the database did not answer", exc_info=error)
+            return unavailable()
+        case _:
+            _log.error("a request failed", exc_info=error)
+            return Problem(status=500, reason="fault", detail="This is our fault; it is logged.")
+
+
+def unauthorised() -> Problem:
+    """A token is needed, or this one is nobody's."""
+    return Problem(
+        status=401,
+        reason="token_invalid",
+        detail="Send a valid token: Authorization: Bearer …",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def refusal(refused: PledgeRefused) -> Problem:
+    """A refusal of the law, with the field it names."""
+    detail = refused.detail or str(refused.reason).replace("_", " ")
+    errors: tuple[Fault, ...] = ()
+    if refused.path is not None:
+        errors = (Fault(path=refused.path, reason=refused.reason, detail=detail),)
+    status = 409 if refused.reason in _CONFLICTS else 422
+    return Problem(status=status, reason=refused.reason, detail=detail, errors=errors)
+
+
+def _invalid(faults: tuple[Fault, ...]) -> Problem:
+    reason = _headline(faults)
+    status = 409 if reason == "already_launched" else 422
+    detail = "; ".join(f"{fault.path}: {fault.detail}" for fault in faults[:5])
+    return Problem(status=status, reason=reason, detail=detail, errors=faults)
+
+
+def _headline(faults: tuple[Fault, ...]) -> str:
+    """One word for all the faults: the first that says more than `invalid`."""
+    for fault in faults:
+        if fault.reason in ("not_offered", "already_launched", "address_invalid"):
+            return fault.reason
+        segments = re.split(r"[.\[]", fault.path)
+        if segments[0] == "rule":
+            return "rule_invalid"
+        if "condition" in segments:
+            return "condition_invalid"
+    return "invalid"
+
+
+def _fault(found: dict[str, Any]) -> Fault:
+    # The first step is where it was found, and in a body the second is our parameter's name.
+    steps = found["loc"]
+    return fault_of(found, steps=steps[2:] if steps[0] == "body" else steps[1:])

@@ -1,0 +1,122 @@
+"""Pledges: make one, look at one's own, change, confirm, withdraw."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+from ninja import Router
+
+from countmein.base.problems import Refused, not_found
+from countmein.campaigns import models, queries
+from countmein.campaigns.actions import change, confirm, pledge, withdraw
+from countmein.campaigns.bodies import ConfirmBody, PledgeBody, PledgePatch
+from countmein.rules.pledging import PledgeRefused
+from countmein.web.api import answers
+from countmein.web.api.asking import (
+    BEARER,
+    KEY_PARAMETER,
+    MAY_SHOW_TOKEN,
+    Cursor,
+    ListLimit,
+    acting,
+    answer,
+    capped,
+    remembered,
+    require_calm,
+    require_code,
+    require_no_body,
+    required_key_of,
+)
+from countmein.web.api.campaigns import own_campaign
+
+router = Router(tags=["pledges"])
+_NEEDS_KEY: Final = {**MAY_SHOW_TOKEN, "parameters": [{**KEY_PARAMETER, "required": True}]}
+_MAY_HAVE_KEY: Final = {"parameters": [KEY_PARAMETER]}
+#: Only its member sees a pledge, so no cache in between may keep it.
+_PRIVATE: Final = "no-store"
+
+
+@router.post(
+    "/campaigns/{code}/pledges", response={201: answers.NewPledge}, openapi_extra=_NEEDS_KEY
+)
+def make_pledge(request: HttpRequest, code: str, body: PledgeBody) -> HttpResponse:
+    """Pledge. 201 means durable; the same key and body get the same answer again."""
+    if acting(request) is None:
+        require_calm(request)
+    key = required_key_of(request)
+    campaign = queries.campaign_by_code(require_code(code))
+    if campaign is None:
+        raise Refused(not_found())
+    wanted = pledge.PledgeRequest(body=body, key=key, language=get_language() or "en-gb")
+    (outcome,) = pledge.pledge(campaign=campaign, requests=[wanted])
+    if isinstance(outcome, PledgeRefused):
+        raise outcome
+    said = answers.NewPledge.model_validate(outcome.body)
+    headers = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
+    return answer(said, status=201, headers=headers)
+
+
+@router.get("/campaigns/{code}/pledges", auth=BEARER, response=answers.PledgeList)
+def list_pledges(
+    request: HttpRequest,
+    code: str,
+    after: Cursor | None = None,
+    limit: ListLimit = 100,
+) -> HttpResponse:
+    """List the pledges of one's own campaign, without anybody's address."""
+    items, following = queries.pledges_listing(
+        own_campaign(request, code), after=after, limit=capped(limit)
+    )
+    return answer(answers.PledgeList.model_validate({"items": items, "next": following}))
+
+
+@router.get("/pledges/{code}", response=answers.Pledge)
+def show_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpResponse:
+    """Show one's own pledge."""
+    return _shown(own(code, receipt))
+
+
+@router.patch("/pledges/{code}", response=answers.Pledge)
+def change_pledge(
+    request: HttpRequest, code: str, body: PledgePatch, receipt: str = ""
+) -> HttpResponse:
+    """Change the amount or the condition, before the pledge is accepted."""
+    return _shown(change.change(pledge=own(code, receipt), body=body))
+
+
+@router.delete("/pledges/{code}", response=answers.Pledge)
+def withdraw_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpResponse:
+    """Withdraw, unless the campaign has tipped with this pledge in it."""
+    require_no_body(request)
+    return _shown(withdraw.withdraw(pledge=own(code, receipt)))
+
+
+@router.post("/pledges/{code}/confirm", response=answers.Pledge, openapi_extra=_MAY_HAVE_KEY)
+def confirm_pledge(request: HttpRequest, code: str, body: ConfirmBody) -> HttpResponse:
+    """Confirm the mailbox with the token of the mailed link."""
+    found = queries.pledge_by_code(require_code(code))
+    if found is None:
+        raise Refused(not_found())
+    return remembered(
+        request,
+        scope=f"confirm:{found.id}",
+        act=lambda: _view(confirm.confirm(pledge=found, token=body.token)),
+    )
+
+
+def own(code: str, receipt: str) -> models.Pledge:
+    """The pledge this receipt opens; without it the pledge is as good as unknown."""
+    found = queries.pledge_for(require_code(code), receipt)
+    if found is None:
+        raise Refused(not_found())
+    return found
+
+
+def _view(found: models.Pledge) -> answers.Pledge:
+    return answers.Pledge.model_validate(queries.pledge_view(found))
+
+
+def _shown(found: models.Pledge) -> HttpResponse:
+    return answer(_view(found), headers={"Cache-Control": _PRIVATE})

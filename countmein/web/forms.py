@@ -1,0 +1,140 @@
+"""What somebody typed into a form, and what is wrong with it; nothing typed is ever lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.http import QueryDict
+from django.utils.translation import gettext
+from pydantic import ValidationError
+
+from countmein.rules.conditions import MAX_NUMBER
+from countmein.rules.money import MoneyRefused, exponent, parse_minor
+
+_HOURS: Final = re.compile(r"([0-9]{1,5})(?::([0-5][0-9]))?")
+_WHOLE: Final = re.compile(r"[0-9]{1,13}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Filled:
+    """The fields as typed, and one fault for each that cannot be understood."""
+
+    values: Mapping[str, str]
+    ticked: Mapping[str, list[str]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sent: QueryDict) -> Filled:
+        """Take over what a browser sent."""
+        values = {name: str(sent.get(name, "")) for name in sent}
+        ticked = {name: [str(value) for value in sent.getlist(name)] for name in sent}
+        return cls(values=values, ticked=ticked)
+
+    def said(self, name: str) -> str:
+        """Return a field without the space around it, empty if it was left out."""
+        return self.values.get(name, "").strip()
+
+    def blame(self, name: str, words: str) -> None:
+        """Note what is wrong with a field; the first fault found is the one shown."""
+        self.faults.setdefault(name, words)
+
+    def whole(self, name: str) -> int | None:
+        """Read a whole number of at least 1; None, with a fault noted, if it is not one."""
+        text = self.said(name).replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
+        if _WHOLE.fullmatch(text) and 1 <= int(text) <= MAX_NUMBER:
+            return int(text)
+        self.blame(name, gettext("Write a whole number, such as 25."))
+        return None
+
+    def minor(self, name: str, currency: str) -> int | None:
+        """Read an amount of money in minor units; None, with a fault noted, if it is not one."""
+        try:
+            amount_minor = parse_minor(self.said(name).replace(" ", ""), currency)
+        except MoneyRefused:
+            amount_minor = 0
+        if 1 <= amount_minor <= MAX_NUMBER:
+            return amount_minor
+        example = {0: "1200", 3: "12.500"}.get(exponent(currency), "12.50")
+        words = gettext("Write an amount such as %(example)s, with a point for the decimals.")
+        self.blame(name, words % {"example": example})
+        return None
+
+    def minutes(self, name: str) -> int | None:
+        """Read hours and minutes as minutes; None, with a fault noted, if they are not."""
+        match = _HOURS.fullmatch(self.said(name))
+        minutes = int(match[1]) * 60 + int(match[2] or 0) if match else 0
+        if minutes >= 1:
+            return minutes
+        self.blame(name, gettext("Write hours and minutes, such as 2 or 2:30."))
+        return None
+
+    def amount(self, name: str, *, kind: str, currency: str) -> int | None:
+        """Read an amount in the unit of its kind; None, with a fault noted, if it is not one."""
+        if kind == "money":
+            return self.minor(name, currency)
+        return self.minutes(name) if kind == "hours" else self.whole(name)
+
+    def local_instant(self, name: str, zone: str) -> datetime | None:
+        """Read a local date and time in a zone as an instant in UTC.
+
+        When clocks go forward an hour does not exist, which is a fault; when they go back an hour
+        happens twice, and the field `<name>_fold` says which of the two is meant.
+        """
+        try:
+            local = datetime.fromisoformat(self.said(name)).replace(tzinfo=ZoneInfo(zone))
+        except (ValueError, ZoneInfoNotFoundError, OSError):
+            self.blame(name, gettext("Give a day and a time."))
+            return None
+        early, late = local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+        if early == late:
+            return early
+        if early.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local.replace(tzinfo=None):
+            self.blame(name, gettext("The clocks go forward then: this hour does not exist."))
+            return None
+        if (fold := self.said(f"{name}_fold")) in ("0", "1"):
+            return late if fold == "1" else early
+        words = gettext("The clocks go back then: this hour happens twice. Say which one you mean.")
+        self.blame(name, words)
+        return None
+
+    def blame_body(self, refused: ValidationError, fields: Mapping[str, str]) -> None:
+        """Turn what a body refused into faults of the fields that filled it."""
+        for error in refused.errors(include_url=False, include_context=False, include_input=False):
+            self.blame_path(".".join(str(part) for part in error["loc"]), error["msg"], fields)
+
+    def blame_path(self, path: str, words: str, fields: Mapping[str, str]) -> None:
+        """Blame the field whose path is the longest beginning of this one."""
+        known = [start for start in fields if path.startswith(start)]
+        name = fields[max(known, key=len)] if known else "form"
+        self.blame(name, words)
+
+
+def hours_text(minutes: int) -> str:
+    """Write minutes the way the form reads them."""
+    return f"{minutes // 60}:{minutes % 60:02d}"
+
+
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """Write minor units the way the form reads them."""
+    digits = exponent(currency)
+    if digits == 0:
+        return str(amount_minor)
+    whole, rest = divmod(amount_minor, 10**digits)
+    return f"{whole}.{rest:0{digits}d}"
+
+
+def amount_field(amount: int, *, kind: str, currency: str) -> str:
+    """Write an amount the way the form reads it."""
+    if kind == "money":
+        return decimal_text(amount, currency)
+    return hours_text(amount) if kind == "hours" else str(amount)
+
+
+def without_blanks(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what was left empty, so that the body's own defaults stand."""
+    return {name: value for name, value in fields.items() if value not in (None, "", {}, [])}

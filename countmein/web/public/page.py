@@ -1,0 +1,122 @@
+"""What the page of a campaign shows, for its public page and for its organiser's preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils.translation import gettext, ngettext
+
+from countmein.campaigns import queries, wording
+from countmein.campaigns.models import Campaign
+from countmein.web.meter import bars
+from countmein.web.templatetags.words import number, relative
+
+#: More names than this are a list nobody reads; the count says how many there are.
+_NAMES_SHOWN: Final = 60
+
+
+def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return everything the campaign's page needs, in a constant number of queries."""
+    return {
+        **live_part(campaign, view),
+        "now": now,
+        "names": queries.public_people(campaign, limit=_NAMES_SHOWN),
+        "story": campaign.stories.order_by("-number").first(),
+        "is_charged": campaign.takes_money,
+        "money": _money(campaign, view),
+        "caps": _caps(campaign),
+        "places": _places(campaign, view),
+        "closed_words": _closed_words(view),
+        "share_text": _share_text(campaign, view, now=now),
+    }
+
+
+def live_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the part of the page needs that changes while one looks at it."""
+    return {
+        "campaign": campaign,
+        "view": view,
+        "bars": bars(campaign.rule, view["tally"], currency=campaign.currency),
+        "unlock_text": _unlock_text(view["unlock"]),
+    }
+
+
+def _unlock_text(unlock: Mapping[str, int] | None) -> str:
+    if unlock is None:
+        return ""
+    more, brought = unlock["more_people"], unlock["brings_people"]
+    if more == 1:
+        words = ngettext(
+            "1 more person brings in %(n)s who is waiting.",
+            "1 more person brings in %(n)s who are waiting.",
+            brought,
+        )
+    else:
+        words = ngettext(
+            "%(more)s more people bring in %(n)s who is waiting.",
+            "%(more)s more people bring in %(n)s who are waiting.",
+            brought,
+        )
+    return words % {"more": number(more), "n": number(brought)}
+
+
+def _money(campaign: Campaign, view: Mapping[str, Any]) -> list[dict[str, str]]:
+    pledged = view["tally"]["sum"]
+    facts = {
+        gettext("Pledged"): pledged.get("money", 0)
+        + pledged.get("purchase", 0) * (campaign.unit_price_minor or 0),
+        gettext("Collected"): sum(view["collected"].values()),
+        gettext("Failing"): sum(view["failing"].values()),
+        gettext("Refunded"): sum(view["refunded"].values()),
+    }
+    if not campaign.takes_money:
+        return []
+    return [
+        {"label": label, "text": wording.money_text(amount, campaign.currency)}
+        for label, amount in facts.items()
+    ]
+
+
+def _caps(campaign: Campaign) -> list[tuple[str, str]]:
+    return [
+        (
+            kind,
+            wording.amount_text(kind, most, campaign)
+            if kind in ("money", "hours")
+            else number(most),
+        )
+        for kind, most in campaign.cap.items()
+    ]
+
+
+def _places(campaign: Campaign, view: Mapping[str, Any]) -> list[tuple[str, int]]:
+    counted = view["tally"]["places"]
+    rows = [(place, counted.get(place, 0)) for place in campaign.places]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))[:50]
+
+
+def _closed_words(view: Mapping[str, Any]) -> str:
+    words = {
+        "draft": gettext("This is a draft. Nobody can pledge yet."),
+        "open": gettext("The deadline has passed. The rule is being judged now."),
+        "tipped": gettext("It tipped. The promises are being kept."),
+        "settling": gettext("It tipped. The promises are being kept."),
+        "settled": gettext("It tipped, and every promise was dealt with."),
+        "lapsed": gettext("Not enough people came together. Everybody is being let go."),
+        "released": gettext("Everybody was let go. Nobody owes anything."),
+        "cancelled": gettext("The organiser cancelled it. Everybody is being let go."),
+    }
+    return words.get(view["state"], "")
+
+
+def _share_text(campaign: Campaign, view: Mapping[str, Any], *, now: datetime) -> str:
+    parts = {
+        "title": campaign.title,
+        "rule": view["rule_text"],
+        "when": relative(view["deadline"], now),
+        "url": f"{settings.SITE_URL}/c/{campaign.code}/",
+    }
+    return gettext("%(title)s: it happens if %(rule)s come together (%(when)s). %(url)s") % parts

@@ -1,0 +1,90 @@
+"""The door to pledge through: one form, one verb, and on to the page of one's own pledge."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language, gettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from countmein.base.clock import site_now
+from countmein.campaigns import queries
+from countmein.campaigns.actions.pledge import PledgeRequest, pledge
+from countmein.campaigns.models import Campaign
+from countmein.payments.actions import RETRY_AFTER
+from countmein.rules.pledging import PledgeRefused, Reason
+from countmein.web.forms import Filled
+from countmein.web.public import pledge_form
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,100}")
+
+
+def campaign_or_404(code: str) -> Campaign:
+    """Return the campaign that everybody may see. Raises Http404."""
+    campaign = queries.campaign_by_code(code)
+    if campaign is None:
+        raise Http404
+    return campaign
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def form(request: HttpRequest, code: str) -> HttpResponse:
+    """Show the form, or take the pledge and go on to its page."""
+    campaign = campaign_or_404(code)
+    if request.method != "POST":
+        return _shown(request, campaign, pledge_form.first_filled(campaign), key=_new_key())
+    filled, key = Filled.of(request.POST), _key(request.POST.get("key", ""))
+    body = pledge_form.body_of(campaign, filled)
+    if body is None:
+        return _shown(request, campaign, filled, key=key, status=422)
+    asked = PledgeRequest(body=body, key=f"web:{key}", language=get_language() or "en-gb")
+    (answer,) = pledge(campaign=campaign, requests=[asked])
+    if isinstance(answer, PledgeRefused):
+        pledge_form.refuse(filled, answer)
+        key = _new_key() if answer.reason == Reason.key_reused else key
+        return _shown(request, campaign, filled, key=key, status=422)
+    messages.success(request, _thanks(answer.body["state"]))
+    return redirect(f"/p/{answer.body['code']}/?receipt={answer.body['receipt']}")
+
+
+def _shown(
+    request: HttpRequest, campaign: Campaign, filled: Filled, *, key: str, status: int = 200
+) -> HttpResponse:
+    view = queries.public_view(campaign)
+    if not view["accepting"] and request.method != "POST":
+        messages.warning(request, str(pledge_form.REFUSALS[Reason.campaign_closed]))
+        return redirect(f"/c/{campaign.code}/")
+    context: dict[str, Any] = {
+        "campaign": campaign,
+        "rule_text": view["rule_text"],
+        "deadline": view["deadline"],
+        "latest_charge": view["deadline"] + RETRY_AFTER[-1],
+        "now": site_now(),
+        "key": key,
+        **pledge_form.fields_of(campaign, filled),
+    }
+    return render(request, "public/pledge.html", context, status=status)
+
+
+def _key(sent: str) -> str:
+    """The key of the form that was sent; a mangled one is replaced."""
+    return sent if _KEY.fullmatch(sent) else _new_key()
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _thanks(state: str) -> str:
+    if state == "unconfirmed":
+        return gettext("Thank you. One step is left: open the link in the mail we sent you.")
+    if state == "unsecured":
+        return gettext("Thank you. Your card is being checked; that takes a moment.")
+    return gettext("Thank you. You are pledged.")

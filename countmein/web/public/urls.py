@@ -1,0 +1,30 @@
+"""The addresses of the public pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.views.i18n import set_language
+
+from countmein.web.public import browse, mine, outbox, pledging, tickets
+
+urlpatterns = [
+    path("", browse.home, name="home"),
+    path("campaigns/", browse.campaigns, name="campaigns"),
+    path("how/", browse.how, name="how"),
+    path("language/", set_language, name="set_language"),
+    path("c/<slug:code>/", browse.campaign, name="campaign"),
+    path("c/<slug:code>/meter/", browse.meter, name="campaign_meter"),
+    path("c/<slug:code>/pledge/", pledging.form, name="pledge"),
+    path("c/<slug:code>/ledger/", browse.ledger, name="ledger"),
+    path("p/<slug:code>/", mine.page, name="my_pledge"),
+    path("p/<slug:code>/confirm/", mine.confirmed, name="confirm"),
+    path("p/<slug:code>/change/", mine.changed, name="change"),
+    path("p/<slug:code>/withdraw/", mine.withdrawn, name="withdraw"),
+    path("p/<slug:code>/report/", mine.reported, name="report"),
+    path("p/<slug:code>/ticket.png", tickets.picture, name="ticket"),
+    path("p/<slug:code>/event.ics", tickets.appointment, name="appointment"),
+    path("outbox/", outbox.listing, name="outbox"),
+    path("outbox/<int:number>/", outbox.message, name="outbox_message"),
+    path("outbox/<int:number>/html", outbox.html, name="outbox_html"),
+    path("outbox/<int:number>/<int:index>/", outbox.attachment, name="outbox_attachment"),
+]

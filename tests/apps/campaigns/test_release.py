@@ -1,0 +1,65 @@
+"""To release: everybody outside is let go and told, and nobody who was in time is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from countmein.campaigns.actions.release import release
+from countmein.campaigns.queries import public_view
+from tests.apps.campaigns.acts import Join, pledge_of, states, topics
+from tests.conftest import Launch, Site
+
+
+def test_a_latecomer_in_the_last_moment_is_accepted_and_not_released(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """The door of a settled campaign is open until the deadline; who is acknowledged counts."""
+    campaign = launch()
+    for who in ("ben", "dora", "emil"):
+        join(campaign, who)
+    site.work()
+    late = join(campaign, "fay")
+    site.advance(timedelta(days=31))
+    # The job that lets the others go may run before anything was counted.
+    release(str(campaign.id))
+    site.work()
+    assert "fulfilled" == pledge_of(late).state
+    assert {"fulfilled": 4} == states(campaign)
+    site.check()
+
+
+def test_the_deadline_lets_go_of_those_who_still_wait(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """A condition that never held: nothing is asked, and the page shows nobody as waiting."""
+    campaign = launch(title="Waiting for a hundred")
+    for who in ("ben", "dora", "emil"):
+        join(campaign, who)
+    waits = join(campaign, "gus", condition={"people": 100})
+    site.work()
+    assert (3, 1) == _people(campaign)
+    site.advance(timedelta(days=31))
+    site.work()
+    assert "released" == pledge_of(waits).state
+    assert (3, 0) == _people(campaign)
+    assert 1 == len(topics(site, campaign, "gus@example.org"))
+    site.check()
+
+
+def test_releasing_twice_changes_nothing(site: Site, launch: Launch, join: Join) -> None:
+    """The job is safe to run again at any time."""
+    campaign = launch(title="Nobody came")
+    join(campaign, "hal")
+    site.advance(timedelta(days=31))
+    site.work()
+    before = public_view(campaign)
+    release(str(campaign.id))
+    site.work()
+    assert before == public_view(campaign)
+    assert 1 == len(topics(site, campaign, "hal@example.org"))
+
+
+def _people(campaign: Any) -> tuple[int, int]:
+    tally = public_view(campaign)["tally"]
+    return tally["people"], tally["waiting_people"]
