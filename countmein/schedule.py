@@ -11,24 +11,25 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.db import close_old_connections, connection, connections
 from django.db.models import Min
 from procrastinate.contrib.django import app
 
 from countmein.base.clock import real_now, site_now
+from countmein.base.idempotency import forget_old
 from countmein.base.jobs import QUEUES, defer
-from countmein.base.jobs_rescue import note_worker
-from countmein.base.models import Heartbeat, KeptAnswer
+from countmein.base.jobs_rescue import give_back, note_worker
+from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.count import count, uncounted
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Gate
+from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
-from countmein.outreach.models import Delivery, DeliveryState
 from countmein.payments import actions as payments
 from countmein.payments import events
 from countmein.payments.models import Charge, ChargeState, Mandate, Refund, RefundState
@@ -52,7 +53,7 @@ def sweep() -> None:
         "count",
         gates.filter(state=CampaignState.open, deadline__lte=now).values_list("id", flat=True),
     )
-    _hand_out(settle, "settle", _to_settle())
+    _hand_out(settle, "settle", _to_settle(now))
     _hand_out(release, "release", _to_release(now))
     due = payments.has_due()
     for task, is_due in (
@@ -76,9 +77,9 @@ def _with_cards() -> list[Any]:
     return list(news.values_list("campaign_id", flat=True).distinct())
 
 
-def _to_settle() -> list[Any]:
+def _to_settle(now: datetime) -> list[Any]:
     """Campaigns that tipped and have something to do: people to accept, answers of the provider
-    to read, or nothing left to wait for."""
+    to read, nothing left to wait for, or a place under the cap that is kept no longer."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -94,7 +95,14 @@ def _to_settle() -> list[Any]:
                      AND p.campaign_id = g.id AND p.state = 'accepted')
                   AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
                      AND r.campaign_id = g.id AND r.state <> 'done')
-            """
+               OR g.state IN ('settling', 'settled') AND EXISTS (
+                     SELECT FROM campaigns_campaign k, campaigns_tally t, campaigns_pledge p
+                     WHERE k.id = g.id AND k.cap <> '{}' AND t.lane = g.lane AND t.id = g.id
+                     AND p.lane = g.lane AND p.campaign_id = g.id AND p.state = 'unsecured'
+                     AND p.acted_at > t.as_of - %(kept)s AND p.acted_at <= %(now)s - %(kept)s)
+            """,
+            # psycopg adapts an interval, whatever Django's stubs list.
+            cast("dict[str, Any]", {"kept": PLACE_KEPT, "now": now}),
         )
         return [campaign_id for (campaign_id,) in cursor.fetchall()]
 
@@ -135,7 +143,7 @@ def unfinished() -> list[str]:
         "counting": uncounted,
         "cards to read": _with_cards,
         "deadlines": gates.filter(state=CampaignState.open, deadline__lte=now).exists,
-        "settling": _to_settle,
+        "settling": lambda: _to_settle(now),
         "releasing": lambda: _to_release(now),
         "cards": lambda: (
             due["mandates"]
@@ -148,10 +156,8 @@ def unfinished() -> list[str]:
             due["refunds"] or Refund.objects.all_lanes().filter(state=RefundState.DOING).exists()
         ),
         "events": events.has_news,
-        "mail": lambda: (
-            outreach.has_due()
-            or Delivery.objects.all_lanes().filter(state=DeliveryState.SENDING).exists()
-        ),
+        # A message that is being sent is its job's; what a dead job left is parked by the chores.
+        "mail": outreach.has_due,
     }
     return [name for name, is_open in looks.items() if is_open()]
 
@@ -173,22 +179,31 @@ def _has_jobs() -> bool:
 def chores() -> None:
     """Once a minute: what need not be done at once."""
     outreach.park_orphans()
-    KeptAnswer.objects.filter(kept_at__lt=real_now() - timedelta(hours=24)).delete()
+    forget_old()
     with connection.cursor() as cursor:
-        # Finished jobs are of no further use, and their events outweigh them.
+        # Finished jobs are of no further use, nor are failed ones that the sweep repeats; their
+        # events outweigh them.
         cursor.execute(
             """DELETE FROM procrastinate_jobs WHERE id IN (
-                 SELECT j.id FROM procrastinate_jobs j WHERE j.status = 'succeeded'
+                 SELECT j.id FROM procrastinate_jobs j WHERE (j.status = 'succeeded'
+                     OR j.status = 'failed' AND j.queueing_lock IS NOT NULL)
                  AND NOT EXISTS (SELECT FROM procrastinate_events e WHERE e.job_id = j.id
                                  AND e.at > now() - interval '10 minutes') LIMIT 5000)"""
         )
-        # Jobs of workers on other machines whose heartbeat stopped; the supervisor sees to its own.
+    _rescue_elsewhere()
+
+
+def _rescue_elsewhere() -> None:
+    """Give back the jobs of workers whose heartbeat stopped; the supervisor sees to its own."""
+    with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT procrastinate_retry_job_v1(j.id, now(), NULL, NULL, NULL)
-               FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
+            """SELECT j.id FROM procrastinate_jobs j
+               LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
                WHERE j.status = 'doing' AND (w.id IS NULL
-                     OR w.last_heartbeat < now() - interval '60 seconds')"""
+                     OR w.last_heartbeat < now() - interval '60 seconds') ORDER BY j.id"""
         )
+        for (job_id,) in cursor.fetchall():
+            give_back(connection.connection, job_id=job_id)
 
 
 def beat() -> None:

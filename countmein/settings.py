@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from csp.constants import NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent
-HOME = Path(os.environ.get("COUNTMEIN_HOME", ".countmein"))
 
 SANDBOX = os.environ.get("COUNTMEIN_SANDBOX") == "1"
 SITE_URL = os.environ.get("COUNTMEIN_URL", "http://127.0.0.1:8000").rstrip("/")
@@ -129,7 +128,6 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
 # Files are served straight from the packages, found once at start; nothing is built.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

@@ -6,15 +6,31 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connection, transaction
-from procrastinate import RetryStrategy, exceptions
+from procrastinate import RetryStrategy, exceptions, jobs
 from procrastinate.contrib.django import app
+from procrastinate.retry import RetryDecision
 from procrastinate.tasks import Task
 
 #: Queues by promise: what touches money, what decides, what is sent to people, the rest.
 QUEUES = ("money", "counting", "sends", "chores")
 
-#: A job that fails is tried again after 1, 2, 4 … seconds; the sweeps would find its work anyway.
-_RETRY = RetryStrategy(max_attempts=6, exponential_wait=2)
+
+class _Retry(RetryStrategy):
+    """A job that fails is tried again after 1, 2, 4 … seconds, unless the sweep finds its work.
+
+    Work with a name may have been enqueued again meanwhile. The failed job could not go back to
+    the queue then; it would stay `doing`, and its lock would stop that work for good.
+    """
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: jobs.Job
+    ) -> RetryDecision | None:
+        if job.queueing_lock is not None:
+            return None
+        return super().get_retry_decision(exception=exception, job=job)
+
+
+_RETRY = _Retry(max_attempts=6, exponential_wait=2)
 
 
 def job(*, name: str, queue: str) -> Callable[[Callable[..., None]], Task[..., None, ...]]:

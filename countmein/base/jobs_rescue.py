@@ -43,7 +43,7 @@ def rescue_jobs(dsn: str, *, run_dir: Path, worker_pid: int | None) -> int:
         except errors.UndefinedTable:
             return 0
         for (job_id,) in rows:
-            _give_back(connection, job_id=job_id)
+            give_back(connection, job_id=job_id)
     for note in run_dir.glob("worker-*") if worker_pid is None else [_note(run_dir, worker_pid)]:
         note.unlink(missing_ok=True)
     return len(rows)
@@ -54,7 +54,8 @@ def has_note(*, run_dir: Path, worker_pid: int) -> bool:
     return _note(run_dir, worker_pid).exists()
 
 
-def _give_back(connection: psycopg.Connection[tuple[int]], *, job_id: int) -> None:
+def give_back(connection: psycopg.Connection[tuple[int]], *, job_id: int) -> None:
+    """Return one `doing` job to `todo`; the connection is in autocommit mode."""
     try:
         connection.execute(_RETRY, [job_id])
     except errors.UniqueViolation:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
-from countmein.campaigns.changes import Part, accepted_parts
-from countmein.campaigns.models import Campaign, Crowd, CrowdTotal, Pledge
+from countmein.campaigns.changes import Part, accepted_parts, parts_of
+from countmein.campaigns.models import Campaign, Crowd, Pledge
+from countmein.campaigns.waitlist import crowds_in
 from countmein.rules import clearing, conditions
 from countmein.rules.conditions import Aggregates
 from countmein.rules.states import PledgeState
@@ -27,7 +28,8 @@ class Collected:
 
 def collected(campaign: Campaign) -> Collected:
     """Clear again over the fulfilled pledges. Who waits for a place under the cap still counts as
-    joined for other people's conditions, for nobody failed; the rule sees only what is fulfilled.
+    joined for other people's conditions, for nobody failed, and so does who was let go at the
+    deadline for want of a place; the rule sees only what is fulfilled.
     """
     sums = _Sums()
     rows = Pledge.objects.filter(
@@ -42,9 +44,10 @@ def collected(campaign: Campaign) -> Collected:
     for row in rows.exclude(more=[]).iterator(chunk_size=1000):
         for part in accepted_parts(row):
             sums.add(part, row.place)
-    codes = _named(campaign)
+    named = _named(campaign)
+    codes = dict(rows.filter(code__in=named).values_list("code", "crowd_id"))
     crowds = sums.crowds(campaign, codes)
-    outcome = clearing.clear(list(crowds.values()), core=_joined(campaign))
+    outcome = clearing.clear(list(crowds.values()), core=_joined(campaign, named))
     out = {key for key, is_in in zip(crowds, outcome.is_in, strict=True) if not is_in}
     stays = Aggregates.zero()
     for key, crowd in crowds.items():
@@ -68,6 +71,20 @@ class _Sums:
         amounts[part.kind] = amounts.get(part.kind, 0) + part.amount
         if place:
             places[place] = places.get(place, 0) + part.people
+
+    def whole(self, pledges: frozenset[str]) -> Aggregates:
+        """All crowds together."""
+        whole = Aggregates(people=0, sums={}, people_in={}, pledges=pledges)
+        for key, people in self.people.items():
+            whole = whole.plus(
+                Aggregates(
+                    people=people,
+                    sums=self.amounts[key],
+                    people_in=self.places[key],
+                    pledges=frozenset(),
+                )
+            )
+        return whole
 
     def crowds(
         self, campaign: Campaign, codes: dict[str, uuid.UUID]
@@ -95,9 +112,9 @@ def _parsed(said: dict[str, object] | None) -> conditions.Condition | None:
     return conditions.parse(said, path="condition", pledges_allowed=True)
 
 
-def _named(campaign: Campaign) -> dict[str, uuid.UUID]:
-    """The fulfilled pledges that somebody's condition asks for, each with its crowd."""
-    codes = {
+def _named(campaign: Campaign) -> frozenset[str]:
+    """The codes of the pledges that somebody's condition asks for."""
+    return frozenset(
         code
         for said in Crowd.objects.filter(
             lane=campaign.lane, campaign_id=campaign.id, condition__isnull=False
@@ -105,31 +122,21 @@ def _named(campaign: Campaign) -> dict[str, uuid.UUID]:
         for code in conditions.pledges_named(
             conditions.parse(said, path="condition", pledges_allowed=True)
         )
-    }
-    if not codes:
-        return {}
-    found = Pledge.objects.filter(lane=campaign.lane, code__in=codes, state=PledgeState.fulfilled)
-    return dict(found.values_list("code", "crowd_id"))
+    )
 
 
-def _joined(campaign: Campaign) -> Aggregates:
-    """Those in the tally who wait for a place: joined, though not served."""
-    whole = Aggregates.zero()
-    inside = Crowd.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, is_in=True, is_core=False
-    ).values_list("id", flat=True)
-    for row in CrowdTotal.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, crowd_id__in=list(inside)
-    ):
-        whole = whole.plus(
-            Aggregates(
-                people=row.people,
-                sums={row.kind: row.amount},
-                people_in={row.place: row.people} if row.place else {},
-                pledges=frozenset(),
-            )
-        )
-    return whole
+def _joined(campaign: Campaign, named: frozenset[str]) -> Aggregates:
+    """Those in the tally who wait for a place, or waited in vain: joined, though not served."""
+    inside = Q(state=PledgeState.active, crowd_id__in=crowds_in(campaign))
+    waited = Q(state__in=[PledgeState.active, PledgeState.released], was_waitlisted=True)
+    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).filter(
+        inside | waited
+    )
+    sums = _Sums()
+    for row in rows.iterator(chunk_size=1000):
+        for part in parts_of(row):
+            sums.add(part, row.place)
+    return sums.whole(frozenset(rows.filter(code__in=named).values_list("code", flat=True)))
 
 
 def _aggregates(crowd: clearing.Crowd) -> Aggregates:

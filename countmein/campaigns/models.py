@@ -203,6 +203,8 @@ class Pledge(LaneModel):
     letter = models.IntegerField(null=True)
     #: What was accepted by kind, once it was.
     accepted = models.JSONField(default=dict)
+    #: In, but without a place under the cap when the door was shut.
+    was_waitlisted = models.BooleanField(default=False)
     mailbox = models.CharField(max_length=64)
     member_id = models.UUIDField()
     contact_id = models.UUIDField()

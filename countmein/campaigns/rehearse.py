@@ -55,12 +55,12 @@ def rehearse(campaign: Campaign, *, at: datetime | None = None) -> Rehearsal:
     return Rehearsal(
         at=when,
         verdict=verdict,
-        on_tip=_on_tip(campaign, at=when),
+        on_tip=_on_tip(campaign, at=when, people=tally.people),
         on_lapse=_on_lapse(campaign, people=tally.people),
     )
 
 
-def _on_tip(campaign: Campaign, *, at: datetime) -> tuple[Scene, ...]:
+def _on_tip(campaign: Campaign, *, at: datetime, people: int) -> tuple[Scene, ...]:
     scenes = [Scene(reader=kind, letter=_kept(campaign, kind, at=at)) for kind in campaign.kinds]
     if "signature" in campaign.kinds and (campaign.target or {}).get("email"):
         story = campaign.stories.order_by("-number").first()
@@ -72,7 +72,7 @@ def _on_tip(campaign: Campaign, *, at: datetime) -> tuple[Scene, ...]:
             story=story.text if story else "",
         )
         scenes.append(Scene(reader="target", letter=letter))
-    organiser = letters.organiser_letter(campaign, "tipped", people=0)
+    organiser = letters.organiser_letter(campaign, "tipped", people=people)
     return (*scenes, Scene(reader="organiser", letter=organiser))
 
 

@@ -14,12 +14,16 @@ from countmein.cli.site import SiteRefused
 #: that none waits for Django but those that need it.
 COMMANDS = {
     "up": ("up", "run everything on this machine: database, web, worker, sandbox"),
+    "demo": ("demo", "up, with a made-up world and campaigns of the past replayed"),
     "self-check": ("self_check", "check that the site keeps its word"),
     "token": ("token", "print a program's token for an organiser"),
     "clock": ("clock", "show or move the sandbox's clock"),
+    "replay": ("replay", "a recorded campaign once more, through the public door"),
+    "bench": ("bench", "measure this machine, on a site that is thrown away"),
     "rehearse": ("rehearse", "what a campaign would do at an instant; writes nothing"),
     "manage": ("manage", "run one of Django's own commands on the site"),
     "serve-web": ("serve_web", "one web process (started by up)"),
+    "demo-world": ("demo_world", "seed, replay and report (started by demo)"),
     "work": ("work", "the job worker (started by up)"),
 }
 

@@ -12,7 +12,7 @@ from countmein.cli.door import Door
 from countmein.cli.people import address_of, name_of
 from countmein.cli.series import Joining, Series, Step
 
-_CONNECTIONS = 16
+_CONNECTIONS = 8
 #: Requests handed out ahead; more would only fill memory.
 _AHEAD = 4 * _CONNECTIONS
 _SAY_SECONDS = 2.0

@@ -1,4 +1,13 @@
-"""Made-up members: names in the scripts of the world, addresses that lead nowhere."""
+"""Made-up people: names in the scripts of the world, addresses that lead nowhere."""
+
+#: Who launches: address, name, language. Ana owns the site.
+ORGANISERS = {
+    "ana": ("ana@example.org", "Ana", "en-gb"),
+    "jonas": ("jonas@example.org", "Jonas Weiß", "de"),
+    "amelie": ("amelie@example.org", "Amélie Lefèvre", "fr"),
+    "lucia": ("lucia@example.org", "Lucía Ibáñez", "es"),
+    "noura": ("noura@example.org", "نورة الصباح", "ar"),
+}
 
 _NAMES = (
     ("Ada Ben Clara Dilan Edith Femi Grace Hamish Iris Jonah", "Abbott Carr Doyle Hughes Okoro"),

@@ -146,8 +146,9 @@ class Tallies:
                         self._refresh(code)
                     async for notice in connection.notifies():
                         self._refresh(notice.payload)
-            except (psycopg.Error, OSError) as error:
-                _log.warning("tally announcements are not heard: %s", error)
+            except Exception as error:
+                # Whatever it is, a site whose meters stand still for good would be worse.
+                _log.warning("tally announcements are not heard: %s", error, exc_info=error)
             await asyncio.sleep(_BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS) - 1)])
             failures += 1
 

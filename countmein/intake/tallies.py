@@ -29,16 +29,14 @@ def look(code: str) -> bytes | None:
 async def connect() -> psycopg.AsyncConnection[tuple[object, ...]]:
     """Open a connection that can hear announcements, beside Django's own."""
     place = connection.settings_dict
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST"}
+    wanted: dict[str, Any] = {
+        name: place[ours] for name, ours in (names | {"port": "PORT"}).items()
+    }
+    # What DATABASE_URL says beyond these, Django keeps among the options.
     options = {name: value for name, value in place["OPTIONS"].items() if isinstance(value, str)}
-    dsn = make_conninfo(
-        dbname=place["NAME"],
-        user=place["USER"] or None,
-        password=place["PASSWORD"] or None,
-        host=place["HOST"] or None,
-        port=place["PORT"] or None,
-        connect_timeout=5,
-        **options,
-    )
+    said = {name: value for name, value in (wanted | options).items() if value}
+    dsn = make_conninfo(**said, connect_timeout=5)
     return await psycopg.AsyncConnection.connect(dsn, autocommit=True)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from countmein.base.ids import keyed_digest
@@ -83,6 +84,8 @@ def token_for(*, email: str, name: str = "") -> str:
         organiser = Organiser.objects.filter(email__iexact=email).first()
         if organiser is None:
             organiser = Organiser.objects.create_user(email=email, name=name)
+            # Not verified: the first code that is mailed and typed in shows whose mailbox it is.
+            EmailAddress.objects.create(user=organiser, email=organiser.email.lower(), primary=True)
         if not Organiser.objects.filter(is_owner=True).exists():
             organiser.is_owner = True
         organiser.name = name or organiser.name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any, cast
 
 from django.db import connection, transaction
 
@@ -13,15 +14,17 @@ from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
 from countmein.members.models import Contact
 from countmein.outreach.channels import CHANNELS
+from countmein.outreach.channels.port import Mail
 from countmein.outreach.letters import mail_of
 from countmein.outreach.models import Delivery, DeliveryState
 from countmein.rules.canonical import lane_of
 
-#: One claim: small enough that a kill leaves few unknown, large enough for one connection.
+#: One claim: as many as one connection takes in a good while less than a claim lasts.
 BATCH = 200
 #: Tries at an address that said "not now": after 1, 5 and 25 minutes, then it is refused.
 _PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=25))
-#: A claim older than this belongs to a worker that died after it may have sent: unknown.
+#: A claim older than this belongs to a worker that died. What it had not begun is sent by another;
+#: what it had begun may have arrived: unknown.
 _CLAIM_LASTS = timedelta(minutes=2)
 
 
@@ -91,47 +94,71 @@ def send() -> None:
 
 
 def _claim() -> list[Delivery]:
-    """Mark the next batch as being sent; committed before the first byte leaves the house."""
+    """Take the next batch for a while: what its worker does not come to is due again later."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE outreach_delivery d
-            SET state = 'sending', attempt = attempt + 1, done_at = clock_timestamp()
+            UPDATE outreach_delivery d SET due_at = clock_timestamp() + %s
             FROM (SELECT lane, id FROM outreach_delivery
                   WHERE state = 'queued' AND due_at <= clock_timestamp()
                   ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) due
             WHERE d.lane = due.lane AND d.id = due.id
             RETURNING d.lane, d.id
             """,
-            [BATCH],
+            # psycopg adapts an interval, whatever Django's stubs list.
+            [cast("Any", _CLAIM_LASTS), BATCH],
         )
         keys = cursor.fetchall()
     if not keys:
         return []
-    return list(Delivery.objects.filter(pk__in=keys))
+    return list(Delivery.objects.filter(pk__in=keys).order_by("queued_at", "id"))
 
 
 def _hand_over(batch: Sequence[Delivery]) -> None:
+    rows = {str(delivery.id): delivery for delivery in batch}
+    for result in CHANNELS["email"].send(_mails(batch)):
+        delivery = rows[result.id]
+        if result.outcome == "refused" and not result.permanent:
+            _put_off(delivery, receipt=result.receipt)
+        else:
+            _finish(delivery, state=result.outcome, receipt=result.receipt)
+
+
+def _mails(batch: Sequence[Delivery]) -> Iterator[Mail]:
+    """Each message of a batch, marked as being sent at the moment the channel asks for it.
+
+    So a kill leaves one message unknown and not the whole batch.
+    """
     contacts = {
         (row.lane, row.id): row
         for row in Contact.objects.filter(
             pk__in=[(d.lane, d.contact_id) for d in batch if d.contact_id]
         )
     }
-    rows = {str(d.id): d for d in batch}
-    mails = []
     for delivery in batch:
         contact = contacts.get((delivery.lane, delivery.contact_id))
         if contact is None and delivery.contact_id is not None:
             _finish(delivery, state=DeliveryState.REFUSED, receipt="the address was erased")
             continue
-        mails.append(mail_of(delivery, contact=contact))
-    for result in CHANNELS["email"].send(mails):
-        delivery = rows[result.id]
-        if result.outcome == "refused" and not result.permanent:
-            _put_off(delivery, receipt=result.receipt)
-        else:
-            _finish(delivery, state=result.outcome, receipt=result.receipt)
+        mail = mail_of(delivery, contact=contact)
+        if _begin(delivery):
+            yield mail
+
+
+def _begin(delivery: Delivery) -> bool:
+    """Mark as being sent, unless another worker has taken it since; committed before a byte goes.
+
+    Who froze for longer than a claim lasts finds another due time here than its own.
+    """
+    delivery.attempt += 1
+    return bool(
+        Delivery.objects.filter(
+            lane=delivery.lane,
+            id=delivery.id,
+            state=DeliveryState.QUEUED,
+            due_at=delivery.due_at,
+        ).update(state=DeliveryState.SENDING, attempt=delivery.attempt, done_at=real_now())
+    )
 
 
 def _put_off(delivery: Delivery, *, receipt: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection, connections, transaction
+from django.db.models import F
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.ids import uuid7
@@ -51,11 +52,14 @@ def want_mandates(rows: Sequence[Mandate]) -> None:
 
 def forget_mandates(*, lane: int, pledge_ids: Iterable[uuid.UUID]) -> None:
     """Let the cards of these pledges go: the provider is told to delete them."""
-    touched = Mandate.objects.filter(
-        lane=lane,
-        pledge_id__in=list(pledge_ids),
-        state__in=[MandateState.WANTED, MandateState.MADE],
-    ).update(state=MandateState.FORGETTING, due_at=real_now())
+    rows = Mandate.objects.filter(lane=lane, pledge_id__in=list(pledge_ids))
+    # A mandate whose time to be made was never pushed on was never asked for: nobody knows it.
+    rows.filter(state=MandateState.WANTED, due_at=F("wanted_at")).update(
+        state=MandateState.FORGOTTEN
+    )
+    touched = rows.filter(state__in=[MandateState.WANTED, MandateState.MADE]).update(
+        state=MandateState.FORGETTING, due_at=real_now()
+    )
     if touched:
         defer(make_mandates, once="payments.make_mandates")
 
@@ -68,27 +72,35 @@ def make_mandates() -> None:
 
 
 def _one_mandate(row: Mandate) -> None:
-    provider = PROVIDERS[row.provider]
-    if row.state == MandateState.FORGETTING:
-        if row.provider_reference:
-            try:
-                provider.forget(mandate=row.provider_reference)
-            except ForgetFailed:
-                log.warning("a card is not forgotten yet", extra={"mandate": str(row.id)})
-                return
-        _update(row, was=MandateState.FORGETTING, state=MandateState.FORGOTTEN)
+    """Make a mandate, or have it forgotten; one that may have been made is looked up first.
+
+    To ask again under the same key is to look it up, so a card that was let go while it was being
+    saved, or by a worker that died, is deleted too.
+    """
+    provider, reference = PROVIDERS[row.provider], row.provider_reference
+    if not reference:
+        result = provider.mandate(
+            reference=str(row.pledge_id),
+            payment_method=row.payment_method,
+            currency=row.currency,
+            key=f"mandate:{row.id}",
+        )
+        if result.outcome == ProviderOutcome.DONE:
+            reference = result.mandate
+            _update(row, was=MandateState.WANTED, state=MandateState.MADE, **_made(reference))
+        elif result.outcome == ProviderOutcome.REFUSED or result.needs_new_key:
+            _update(row, was=MandateState.WANTED, state=MandateState.REFUSED, code=result.code)
+        else:
+            return  # the same key is safe to send again, and the claim comes due by itself
+    if row.state != MandateState.FORGETTING:
         return
-    result = provider.mandate(
-        reference=str(row.pledge_id),
-        payment_method=row.payment_method,
-        currency=row.currency,
-        key=f"mandate:{row.id}",
-    )
-    if result.outcome == ProviderOutcome.DONE:
-        _update(row, was=MandateState.WANTED, state=MandateState.MADE, **_made(result.mandate))
-    elif result.outcome == ProviderOutcome.REFUSED or result.needs_new_key:
-        _update(row, was=MandateState.WANTED, state=MandateState.REFUSED, code=result.code)
-    # Otherwise the same key is safe to send again, and the claim comes due by itself.
+    if reference:
+        try:
+            provider.forget(mandate=reference)
+        except ForgetFailed:
+            log.warning("a card is not forgotten yet", extra={"mandate": str(row.id)})
+            return
+    _update(row, was=MandateState.FORGETTING, state=MandateState.FORGOTTEN)
 
 
 def _made(reference: str) -> dict[str, str]:

@@ -87,10 +87,11 @@ class Filled:
         """
         try:
             local = datetime.fromisoformat(self.said(name)).replace(tzinfo=ZoneInfo(zone))
-        except (ValueError, ZoneInfoNotFoundError, OSError):
+            early = local.replace(fold=0).astimezone(UTC)
+            late = local.replace(fold=1).astimezone(UTC)
+        except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError):
             self.blame(name, gettext("Give a day and a time."))
             return None
-        early, late = local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
         if early == late:
             return early
         if early.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local.replace(tzinfo=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 
 from django.db import connection, transaction
@@ -14,7 +15,7 @@ from countmein.campaigns.actions.count import recount
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
 from countmein.campaigns.gates import close_round, hold
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
+from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, served
 from countmein.payments.actions import forget_mandates
@@ -44,8 +45,11 @@ def accept_slice(campaign: Campaign) -> bool:
             return False
         gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
         recount(campaign, open_round=gate.round)
-        chosen = _chosen(campaign, gate)
+        now = site_now()
+        chosen = _chosen(campaign, gate, now)
         if not chosen:
+            # Also the instant after which the sweep looks for places that are no longer kept.
+            Tally.objects.filter(lane=gate.lane, id=gate.id).update(as_of=now)
             gate.accepted_round = gate.round
             gate.save(update_fields=["accepted_round"])
             return False
@@ -53,9 +57,9 @@ def accept_slice(campaign: Campaign) -> bool:
     return True
 
 
-def _chosen(campaign: Campaign, gate: Gate) -> list[tuple[Pledge, tuple[Part, ...]]]:
+def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge, tuple[Part, ...]]]:
     """The next pledges to accept: all that are in, or with a cap those that have a place."""
-    queue = arrivals(campaign, crowds_in(campaign), now=site_now())
+    queue = arrivals(campaign, crowds_in(campaign), now=now)
     if not campaign.cap:
         return list(islice(queue, SLICE))
     whole = list(queue)

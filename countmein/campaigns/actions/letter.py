@@ -18,25 +18,27 @@ from countmein.rules.states import CampaignState, PledgeState
 DIGEST = 1000
 
 
-def write_letters(campaign: Campaign) -> None:
+def write_letters(campaign: Campaign, *, is_closing: bool = False) -> None:
     """Hand the target what was signed since the last letter: once settled, and at the close.
 
     In between, latecomers of a campaign that is still open gather for the closing letter, so that
-    the target gets a few digests and not a letter a signature.
+    the target gets a few digests and not a letter a signature. `is_closing`: the door is shut and
+    nobody is left to accept.
     """
     address = (campaign.target or {}).get("email")
     if not address or "signature" not in campaign.kinds:
         return
-    while _write_letter(campaign, address):
+    while _write_letter(campaign, address, is_closing=is_closing):
         pass
 
 
-def _write_letter(campaign: Campaign, address: str) -> bool:
+def _write_letter(campaign: Campaign, address: str, *, is_closing: bool) -> bool:
     with transaction.atomic():
         gate = hold(campaign)
         last = Letter.objects.filter(lane=gate.lane, campaign_id=gate.id).aggregate(Max("number"))
         number = (last["number__max"] or 0) + 1
-        if gate.state != CampaignState.settled or not _is_time(gate, number):
+        is_time = is_closing or _is_time(gate, number)
+        if gate.state != CampaignState.settled or not is_time:
             return False
         rows = list(
             Pledge.objects.filter(

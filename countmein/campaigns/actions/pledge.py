@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ class PledgeRequest:
     def digest(self) -> str:
         """What makes two bodies the same: their JSON, whatever its spelling."""
         said = self.body.model_dump(mode="json", exclude_none=True)
-        return canonical.digest("body", canonical.canonical_json(said))
+        return hashlib.sha256(canonical.canonical_json(said).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

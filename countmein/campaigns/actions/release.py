@@ -9,7 +9,9 @@ from django.db.models import Q
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
+from countmein.campaigns.actions.accept import accept_slice
 from countmein.campaigns.actions.draft_again import draft_again
+from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_everybody
 from countmein.campaigns.actions.secure import is_under_way, secure
 from countmein.campaigns.actions.tell import tell, tell_organiser
@@ -17,6 +19,7 @@ from countmein.campaigns.changes import leaves
 from countmein.campaigns.gates import gate_of, hold
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.moves import move
+from countmein.campaigns.waitlist import crowds_in
 from countmein.payments.actions import forget_mandates
 from countmein.payments.models import Charge, ChargeState, Refund, RefundState
 from countmein.rules.states import CampaignState, PledgeState
@@ -52,6 +55,7 @@ def release(campaign_id: str) -> None:
         refund_everybody(campaign, reason="cancelled")
     while read_refunds(campaign):
         pass
+    write_letters(campaign, is_closing=True)
     _close(campaign)
 
 
@@ -76,6 +80,13 @@ def _call_off_charges(campaign: Campaign) -> None:
 def _release_slice(campaign: Campaign) -> bool:
     with transaction.atomic():
         gate = hold(campaign)
+        # Whoever came in just before the deadline may not be counted yet: as long as there is
+        # anybody to accept, nobody is let go.
+        if gate.state == CampaignState.settled and accept_slice(campaign):
+            return True
+        gate = hold(campaign)
+        if gate.state == CampaignState.settled:
+            _note_waitlisted(campaign)
         topic = _topic(gate)
         outside = Q(state__in=_OUTSIDE)
         if gate.state == CampaignState.cancelled:
@@ -105,6 +116,20 @@ def _release_slice(campaign: Campaign) -> bool:
         told = [str(row.id) for row in rows if row.state != PledgeState.unconfirmed]
         defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=told)
     return True
+
+
+def _note_waitlisted(campaign: Campaign) -> None:
+    """Those who were in and found no place are noted, all at once.
+
+    They go slice by slice and for no fault of theirs, so whoever was in on the strength of them
+    stays in.
+    """
+    Pledge.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        state=PledgeState.active,
+        crowd_id__in=crowds_in(campaign),
+    ).update(was_waitlisted=True)
 
 
 def _topic(gate: Gate) -> str:

@@ -39,24 +39,23 @@ def secure(campaign_id: str) -> None:
 def _secure_slice(campaign: Campaign) -> bool:
     with transaction.atomic():
         gate = hold_shared(campaign)
-        news = {
-            row.pledge_id: row
-            for row in Mandate.objects.filter(
-                lane=campaign.lane,
-                campaign_id=campaign.id,
-                is_read=False,
-                state__in=[MandateState.MADE, MandateState.REFUSED],
-            ).order_by("id")[:_BATCH]
-        }
-        if not news:
+        unread = Mandate.objects.filter(
+            lane=campaign.lane,
+            campaign_id=campaign.id,
+            is_read=False,
+            state__in=[MandateState.MADE, MandateState.REFUSED],
+        ).order_by("id")
+        told_of = list(unread.values_list("pledge_id", flat=True)[:_BATCH])
+        if not told_of:
             return False
         pledges = list(
-            Pledge.objects.filter(
-                lane=campaign.lane, id__in=list(news), state=PledgeState.unsecured
-            )
+            Pledge.objects.filter(lane=campaign.lane, id__in=told_of, state=PledgeState.unsecured)
             .order_by("id")
             .select_for_update()
         )
+        # Read with the pledges held: another card given meanwhile makes this one's news stale.
+        news = {row.pledge_id: row for row in unread.filter(pledge_id__in=told_of)}
+        pledges = [pledge for pledge in pledges if pledge.id in news]
         made = [p for p in pledges if news[p.id].state == MandateState.MADE]
         if gate.state in _COUNTING and gate.closed_at is None:
             Pledge.objects.filter(lane=campaign.lane, id__in=[p.id for p in made]).update(

@@ -21,6 +21,7 @@ from countmein.campaigns.collected import collected
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.moves import move
+from countmein.payments.actions import forget_mandates
 from countmein.payments.models import Charge, ChargeState, Refund, RefundState
 from countmein.rules import conditions
 from countmein.rules.states import CampaignState, PledgeState
@@ -51,6 +52,9 @@ def _read_charges(campaign: Campaign) -> bool:
     """Carry the outcomes of charges over to their pledges, a slice at a time."""
     with transaction.atomic():
         gate = hold(campaign)
+        if gate.state not in (CampaignState.settling, CampaignState.settled):
+            # Cancelled meanwhile: the release looks after what was charged.
+            return False
         news = list(
             Charge.objects.filter(
                 lane=campaign.lane,
@@ -86,6 +90,7 @@ def _drop(campaign: Campaign, gate: Gate, rows: Sequence[Pledge]) -> None:
         state=PledgeState.dropped, round=gate.round
     )
     Change.objects.bulk_create(change for row in rows for change in leaves_core(gate, row))
+    forget_mandates(lane=gate.lane, pledge_ids=ids)
     taken = dict(gate.accepted)
     for row in rows:
         for kind, amount in row.accepted.items():

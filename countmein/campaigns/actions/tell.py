@@ -104,8 +104,7 @@ class _Background:
         if topic == "cancelled":
             return letters.cancelled_letter(self.campaign, paid_minor=self.paid.get(row.id, 0))
         if topic == "left_out":
-            by_cap = crowd is not None and crowd.is_in
-            return letters.left_out_letter(self.campaign, row, by_cap=by_cap)
+            return letters.left_out_letter(self.campaign, row, by_cap=row.was_waitlisted)
         if topic == "dropped":
             return letters.dropped_letter(self.campaign, row)
         reason = topic.removeprefix("refunded_")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from countmein.campaigns.bodies import GRAMMAR_MARK
-from countmein.rules.states import CampaignState, Confirm, Kind, Latch, PledgeState, Shortfall
+from countmein.campaigns.bodies import GRAMMAR_MARK, OfferedShortfall
+from countmein.rules.states import CampaignState, Confirm, Kind, Latch, PledgeState
 
 
 def _utc(value: Any) -> Any:
@@ -152,7 +152,7 @@ class Campaign(ListedCampaign):
     confirm: Confirm
     minimum: dict[Kind, int]
     cap: dict[Kind, int]
-    shortfall: Shortfall
+    shortfall: OfferedShortfall
     target: Target | None
     places: list[str]
     unit_price_minor: int | None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.http.request import RawPostDataException
 from django.urls import URLPattern
 from ninja import NinjaAPI
@@ -104,7 +104,7 @@ class Door(NinjaAPI):
         return schema
 
     def routes(self) -> list[Any]:
-        """The URL patterns, each answering a wrong method with a problem too."""
+        """The URL patterns, each answering an unknown address or method with a problem too."""
         patterns, _, _ = self.urls
         for pattern in patterns:
             if isinstance(pattern, URLPattern):
@@ -115,7 +115,10 @@ class Door(NinjaAPI):
 def _with_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     @wraps(view)
     def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        try:
+            response = view(request, *args, **kwargs)
+        except Http404:
+            return say(not_found())
         if response.status_code == 405 and response.get("Content-Type") != MEDIA_TYPE:
             problem = Problem(
                 status=405,

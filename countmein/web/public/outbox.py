@@ -56,12 +56,15 @@ def message(request: HttpRequest, number: int) -> HttpResponse:
         "default-src": [NONE],
         "style-src": [UNSAFE_INLINE],
         "frame-ancestors": [SELF],
-        "sandbox": ["allow-popups"],
+        "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
     }
 )
 def html(request: HttpRequest, number: int) -> HttpResponse:
-    """Return a mail's HTML for the frame on its page, where it can run and load nothing."""
-    return HttpResponse(_mail(number)["html"])
+    """Return a mail's HTML for the frame on its page, where it can run and load nothing.
+
+    Its links open beside it, as they do from a mailbox: no page of ours lets itself be framed.
+    """
+    return HttpResponse(_mail(number)["html"].replace("<head>", '<head><base target="_blank">', 1))
 
 
 @never_cache

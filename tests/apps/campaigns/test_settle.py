@@ -15,7 +15,7 @@ Join = Callable[..., dict[str, Any]]
 
 def test_three_signatures_tip_and_are_fulfilled(site: Site, launch: Launch, join: Join) -> None:
     """The third signature makes the rule true; everybody gets one mail."""
-    campaign = launch()
+    campaign = launch(title="Three of us")
     for who in ("ben", "dora"):
         join(campaign, who)
     site.work()

@@ -1,0 +1,147 @@
+"""Who may ask what: one row for each route, one column for each of the cast.
+
+The columns are anonymous, another organiser (Cleo), the campaign's organiser (Ana, by token and by
+session) and the site's owner. A cell is the first digit of the status, or the whole status. A route
+is `METHOD path`; `{code}` is a launched campaign of Ana's, `{draft}` a draft of hers, `{doomed}`
+one to cancel, `{pledge}` and `{receipt}` a pledge to the first.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Row(NamedTuple):
+    """What each of the cast is answered."""
+
+    anonymous: int
+    other: int
+    organiser: int
+    owner: int
+
+
+EVERYBODY: Final = Row(2, 2, 2, 2)
+NOBODY: Final = Row(404, 404, 404, 404)
+OWN_BY_TOKEN: Final = Row(401, 404, 2, 404)
+OWN_BY_SESSION: Final = Row(302, 404, 2, 404)
+SIGNED_IN: Final = Row(302, 2, 2, 2)
+
+#: The URL pattern as the resolver names it → (method, address to ask, row), several if it has more.
+MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
+    "healthz": [("GET", "/healthz", EVERYBODY)],
+    "readyz": [("GET", "/readyz", Row(503, 503, 503, 503))],
+    "api/v1/openapi.json": [("GET", "/api/v1/openapi.json", EVERYBODY)],
+    "api/v1/": [("GET", "/api/v1/", Row(404, 404, 404, 404))],
+    "api/v1/^": [("GET", "/api/v1/nothing", Row(404, 404, 404, 404))],
+    "^api(?:/|$)": [("GET", "/api/v2", Row(404, 404, 404, 404))],
+    "api/v1/campaigns": [
+        ("GET", "/api/v1/campaigns", EVERYBODY),
+        ("POST", "/api/v1/campaigns", Row(401, 422, 422, 422)),
+    ],
+    "api/v1/campaigns/<code>": [
+        ("GET", "/api/v1/campaigns/{code}", EVERYBODY),
+        ("GET", "/api/v1/campaigns/{draft}", Row(404, 404, 2, 404)),
+        ("PATCH", "/api/v1/campaigns/{code}", OWN_BY_TOKEN),
+    ],
+    "api/v1/campaigns/<code>/launch": [
+        ("POST", "/api/v1/campaigns/{code}/launch", Row(401, 404, 409, 404)),
+    ],
+    "api/v1/campaigns/<code>/cancel": [
+        ("POST", "/api/v1/campaigns/{doomed}/cancel", OWN_BY_TOKEN),
+    ],
+    "api/v1/campaigns/<code>/ledger": [("GET", "/api/v1/campaigns/{code}/ledger", EVERYBODY)],
+    "api/v1/campaigns/<code>/pledges": [
+        ("GET", "/api/v1/campaigns/{code}/pledges", OWN_BY_TOKEN),
+        ("POST", "/api/v1/campaigns/{code}/pledges", Row(422, 422, 422, 422)),
+    ],
+    "api/v1/pledges/<code>": [
+        ("GET", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
+        ("GET", "/api/v1/pledges/{pledge}?receipt={receipt}", EVERYBODY),
+        ("PATCH", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
+        ("DELETE", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
+    ],
+    "api/v1/pledges/<code>/confirm": [
+        ("POST", "/api/v1/pledges/{pledge}/confirm", Row(422, 422, 422, 422)),
+    ],
+    "api/v1/self-check": [("GET", "/api/v1/self-check", Row(401, 404, 404, 2))],
+    "hooks/stripe": [("POST", "/hooks/stripe", Row(400, 400, 400, 400))],
+    "": [("GET", "/", EVERYBODY)],
+    "campaigns/": [("GET", "/campaigns/", EVERYBODY)],
+    "how/": [("GET", "/how/", EVERYBODY)],
+    "language/": [("POST", "/language/", Row(302, 302, 302, 302))],
+    "c/<code>/": [
+        ("GET", "/c/{code}/", EVERYBODY),
+        ("GET", "/c/{draft}/", NOBODY),
+    ],
+    "c/<code>/meter/": [
+        ("GET", "/c/{code}/meter/", EVERYBODY),
+        ("GET", "/c/{draft}/meter/", NOBODY),
+    ],
+    "c/<code>/pledge/": [
+        ("GET", "/c/{code}/pledge/", EVERYBODY),
+        ("GET", "/c/{draft}/pledge/", NOBODY),
+        ("POST", "/c/{code}/pledge/", Row(422, 422, 422, 422)),
+    ],
+    "c/<code>/ledger/": [
+        ("GET", "/c/{code}/ledger/", EVERYBODY),
+        ("GET", "/c/{draft}/ledger/", NOBODY),
+    ],
+    "p/<code>/": [
+        ("GET", "/p/{pledge}/", NOBODY),
+        ("GET", "/p/{pledge}/?receipt={receipt}", EVERYBODY),
+    ],
+    "p/<code>/confirm/": [
+        ("GET", "/p/{pledge}/confirm/", NOBODY),
+        ("POST", "/p/{pledge}/confirm/", NOBODY),
+    ],
+    "p/<code>/change/": [
+        ("GET", "/p/{pledge}/change/", NOBODY),
+        ("POST", "/p/{pledge}/change/", NOBODY),
+        ("GET", "/p/{pledge}/change/?receipt={receipt}", EVERYBODY),
+    ],
+    "p/<code>/withdraw/": [
+        ("GET", "/p/{pledge}/withdraw/", NOBODY),
+        ("POST", "/p/{pledge}/withdraw/", NOBODY),
+        ("GET", "/p/{pledge}/withdraw/?receipt={receipt}", EVERYBODY),
+    ],
+    "p/<code>/report/": [("POST", "/p/{pledge}/report/", NOBODY)],
+    "p/<code>/ticket.png": [("GET", "/p/{pledge}/ticket.png", NOBODY)],
+    "p/<code>/event.ics": [("GET", "/p/{pledge}/event.ics", NOBODY)],
+    # The sandbox shows its mails to whoever sits at the machine; a live site has no outbox.
+    "outbox/": [("GET", "/outbox/", EVERYBODY)],
+    "outbox/<int:number>/": [("GET", "/outbox/99999999/", NOBODY)],
+    "outbox/<int:number>/html": [("GET", "/outbox/99999999/html", NOBODY)],
+    "outbox/<int:number>/<int:index>/": [("GET", "/outbox/99999999/0/", NOBODY)],
+    "organise/": [("GET", "/organise/", SIGNED_IN)],
+    "organise/new/": [("GET", "/organise/new/", SIGNED_IN)],
+    "organise/new/<template>/": [
+        ("GET", "/organise/new/fund/", SIGNED_IN),
+        ("POST", "/organise/new/fund/", Row(302, 422, 422, 422)),
+    ],
+    "organise/<code>/": [
+        ("GET", "/organise/{code}/", OWN_BY_SESSION),
+        ("GET", "/organise/{draft}/", OWN_BY_SESSION),
+    ],
+    "organise/<code>/edit/": [
+        ("GET", "/organise/{draft}/edit/", OWN_BY_SESSION),
+        ("POST", "/organise/{draft}/edit/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/rehearse/": [("GET", "/organise/{draft}/rehearse/", OWN_BY_SESSION)],
+    "organise/<code>/launch/": [("GET", "/organise/{draft}/launch/", OWN_BY_SESSION)],
+    "organise/<code>/launch/now/": [
+        ("POST", "/organise/{draft}/launch/now/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/story/": [
+        ("GET", "/organise/{code}/story/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/story/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/thank/": [
+        ("GET", "/organise/{code}/thank/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/thank/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/cancel/": [
+        ("GET", "/organise/{code}/cancel/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/cancel/", Row(302, 404, 422, 404)),
+    ],
+}
+
+#: Routes of libraries whose own tests cover who may ask; each prefix with the reason.
+LEFT_OUT: Final = {"account/": "django-allauth's own pages: signing in is open to everybody"}

@@ -1,0 +1,423 @@
+"""The real site, started as an operator starts it, and what people can do from outside."""
+
+from __future__ import annotations
+
+import html
+import http.cookiejar
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_LOG_LINES = 25
+#: What the plugin for the tests inside a process has set: this site has services of its own.
+_FOREIGN = ("COUNTMEIN_", "STRIPE_", "DATABASE_URL", "SMTP_URL", "OUTBOX_URL", "CHARGES_", "DJANGO")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a door said."""
+
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+    url: str
+
+    @property
+    def body(self) -> Any:
+        """The JSON in it."""
+        return json.loads(self.raw)
+
+    @property
+    def text(self) -> str:
+        """The page as it was sent."""
+        return self.raw.decode()
+
+    @property
+    def words(self) -> str:
+        """The page as it is read: no tags, no entities, single spaces."""
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", self.text)).split())
+
+
+def send(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> Answer:
+    """Send a request; an error status is an answer like any other."""
+    try:
+        reply = opener.open(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        reply = error
+    with reply:
+        return Answer(
+            status=reply.status, headers=dict(reply.headers), raw=reply.read(), url=reply.url
+        )
+
+
+class Visitor:
+    """Somebody with a browser that has cookies and no JavaScript."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self._opener = urllib.request.build_opener(cookies)
+
+    def see(self, path: str) -> Answer:
+        """Open a page, by its path or by the whole link of a mail."""
+        return send(self._opener, urllib.request.Request(urllib.parse.urljoin(self._url, path)))
+
+    def submit(self, page: Answer, *, path: str | None = None, **fields: str) -> Answer:
+        """Send the page's form back with these fields, and its hidden ones."""
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+        form = {**dict(hidden), **fields}
+        where = urllib.parse.urljoin(page.url, path or page.url)
+        content = urllib.parse.urlencode(form).encode()
+        request = urllib.request.Request(where, data=content, headers={"Referer": page.url})
+        return send(self._opener, request)
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """A running site."""
+
+    home: Path
+    port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The shell an operator would work in."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+        return {**clean, **self.settings, "COUNTMEIN_HOME": str(self.home)}
+
+    def start(self) -> None:
+        """Run `countmein up` and wait until it is ready."""
+        with (self.home / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "countmein", "up", "--port", str(self.port)],
+                cwd=CHECKOUT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.until(self.is_ready, _START_SECONDS)
+
+    def is_ready(self) -> bool:
+        """Whether web, database and worker all say so."""
+        assert self.process is not None and self.process.poll() is None, self.logs()
+        try:
+            return self.api("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> float:
+        """Ask the site to stop, as the system does, and return how many seconds that took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=_STOP_SECONDS)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self.process = None
+        return time.monotonic() - began
+
+    def countmein(self, *arguments: str) -> str:
+        """Run one of our commands in another shell; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "countmein", *arguments],
+            cwd=CHECKOUT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert 0 == done.returncode, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def token(self, email: str, name: str = "") -> str:
+        """A token for an organiser; the first one's owns the site."""
+        return self.countmein("token", "--email", email, "--name", name)
+
+    def clock(self, advance: str | None = None) -> datetime:
+        """Move the site's clock on, all work due by then done; return the site's time."""
+        said = self.countmein("clock", *(["--advance", advance] if advance else []))
+        return datetime.fromisoformat(said)
+
+    def rest(self) -> None:
+        """Wait until all work that is due is done."""
+        self.clock("0s")
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        """Knock at the API."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= {"Idempotency-Key": key} if key else {}
+        content = None if body is None else json.dumps(body).encode()
+        where = path if path.startswith("/readyz") else f"/api/v1{path}"
+        request = urllib.request.Request(
+            self.url + where, data=content, headers=headers, method=method
+        )
+        return send(urllib.request.build_opener(), request)
+
+    def visitor(self) -> Visitor:
+        """Somebody who comes with a browser of their own."""
+        return Visitor(self.url)
+
+    def _published(self, name: str) -> str:
+        return str(json.loads((self.home / "run" / "env.json").read_text())[name])
+
+    def _ask(self, url: str) -> Any:
+        return send(urllib.request.build_opener(), urllib.request.Request(url)).body
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """The mails that arrived at an address, oldest first."""
+        quoted = urllib.parse.quote(to)
+        url = f"{self._published('OUTBOX_URL')}/messages?limit=1000&to={quoted}"
+        return list(self._ask(url)["items"])
+
+    def mail(self, to: str, about: str, *, seconds: float = 30) -> dict[str, Any]:
+        """The one mail to an address with these words in its subject, attachments and all."""
+        found: list[dict[str, Any]] = []
+
+        def has_come() -> bool:
+            found[:] = [mail for mail in self.mails(to) if about in mail["subject"]]
+            return bool(found)
+
+        self.until(has_come, seconds)
+        (mail,) = found
+        whole = self._ask(f"{self._published('OUTBOX_URL')}/messages/{mail['id']}")
+        return dict(whole)
+
+    def book(self, name: str) -> Any:
+        """The provider's own record: `charges` or `summary`."""
+        return self._ask(f"{self._published('STRIPE_API_BASE')}/_book/{name}")
+
+    def provider(self, path: str) -> Any:
+        """What the provider answers whoever has the key of the site's account."""
+        request = urllib.request.Request(
+            f"{self._published('STRIPE_API_BASE')}/v1/{path}",
+            headers={"Authorization": f"Bearer {self._published('STRIPE_API_KEY')}"},
+        )
+        return send(urllib.request.build_opener(), request).body
+
+    def until(self, is_so: Callable[[], Any], seconds: float = 30) -> None:
+        """Wait until something is so, at most so long."""
+        end = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < end, f"it never came to be so\n{self.logs()}"
+            time.sleep(0.1)
+
+    def self_check(self) -> None:
+        """The site keeps its word, by its own and the provider's books."""
+        said = json.loads(self.countmein("self-check", "--json"))
+        assert [] == [check for check in said["checks"] if not check["ok"]]
+        assert said["ok"] is True
+
+    def part(self, command: str) -> int:
+        """The process number of one part: `work`, `serve-web`, or `postgres`; 0 while it is dead."""
+        if command == "postgres":
+            notes = self.home.glob("**/postmaster.pid")
+            return next((int(note.read_text().split()[0]) for note in notes), 0)
+        assert self.process is not None
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return next((int(child) for child in children if command in _arguments(child)), 0)
+
+    def logs(self) -> str:
+        """The last lines of every part."""
+        logs = [self.home / "up.log", *sorted((self.home / "log").glob("*.log"))]
+        tails = [
+            f"== {log.name}\n" + "\n".join(log.read_text().splitlines()[-_LOG_LINES:])
+            for log in logs
+            if log.exists() and log.name != "migrate.log"
+        ]
+        return "\n".join(tails)
+
+
+def _arguments(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it has just died
+        return []
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Live]:
+    """A site of its own in a fresh home, gone afterwards."""
+    # Not pytest's directory: its parents are 0700, and the database's user must pass.
+    home = Path(tempfile.mkdtemp(prefix="cmi-live-"))
+    home.chmod(0o711)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    site = Live(home=home, port=port, settings=settings)
+    try:
+        site.start()
+        yield site
+    finally:
+        if site.process is not None:
+            site.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    """The one site that all journeys and browsers share; each has people of its own."""
+    with running() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def ana(live: Live) -> str:
+    """Ana's token. She came first, so the site is hers."""
+    return live.token("ana@example.org", "Ana")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tests_may_empty_tables() -> None:
+    """Takes the place of the fixture of that name: the live site's books stay as they are."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Show a failed test's site logs."""
+    report = yield
+    if report.failed:
+        for site in getattr(item, "funcargs", {}).values():
+            if isinstance(site, Live):
+                report.sections.append(("the site's logs", site.logs()))
+    return report
+
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """One campaign of Ana's, with a crowd whose addresses are its own."""
+
+    live: Live
+    token: str
+    code: str
+    title: str
+    #: How much was in the provider's book before; journeys come one after the other.
+    charges_before: int
+    cards_before: int
+
+    def view(self) -> dict[str, Any]:
+        """What everybody sees."""
+        return dict(self.live.api("GET", f"/campaigns/{self.code}").body)
+
+    def until(self, state: str, *, seconds: float = 40) -> dict[str, Any]:
+        """Wait until the campaign is in this state."""
+        self.live.until(lambda: self.view()["state"] == state, seconds)
+        return self.view()
+
+    def address(self, who: str) -> str:
+        """Somebody's mailbox, which nobody in any other story has."""
+        return f"{who}-{self.code}@example.org"
+
+    def join(self, who: str, **said: Any) -> dict[str, Any]:
+        """Pledge as somebody; it must be taken."""
+        body = {"member": {"email": self.address(who), "name": who.title()}, **said}
+        answer = self.live.api("POST", f"/campaigns/{self.code}/pledges", body, key=f"key-{who}")
+        assert 201 == answer.status, answer.text
+        return dict(answer.body)
+
+    def mine(self, pledge: Mapping[str, Any]) -> dict[str, Any]:
+        """What somebody sees of their own pledge."""
+        path = f"/pledges/{pledge['code']}?receipt={pledge['receipt']}"
+        return dict(self.live.api("GET", path).body)
+
+    def until_mine(self, pledge: Mapping[str, Any], state: str) -> dict[str, Any]:
+        """Wait until somebody's pledge is in this state."""
+        self.live.until(lambda: self.mine(pledge)["state"] == state)
+        return self.mine(pledge)
+
+    def people(self, count: int) -> None:
+        """Wait until so many are counted in."""
+        self.live.until(lambda: self.view()["tally"]["people"] == count)
+
+    def mail(self, who: str, about: str) -> dict[str, Any]:
+        """The one mail to somebody with these words in its subject."""
+        return self.live.mail(self.address(who), f"{about}: {self.title}")
+
+    def charged(self) -> list[int]:
+        """What the provider took since the launch, in its own book; no card twice."""
+        tried = self.live.book("charges")["items"][self.charges_before :]
+        taken = [charge for charge in tried if charge["status"] == "succeeded"]
+        cards = [charge["customer"] for charge in taken]
+        assert len(set(cards)) == len(cards), "a card was charged twice"
+        return sorted(charge["amount"] for charge in taken)
+
+    def cards_kept(self) -> int:
+        """How many cards saved since the launch the provider still has."""
+        return int(self.live.book("summary")["customers"]) - self.cards_before
+
+
+Begin = Callable[..., Story]
+
+
+def launch(live: Live, token: str, **terms: Any) -> Story:
+    """Launch a campaign: a petition that tips at 3 within two hours, unless told otherwise."""
+    said = {
+        "title": "Open the library on Sundays",
+        "kinds": ["signature"],
+        "rule": {"people": 3},
+        "deadline": (live.clock() + timedelta(hours=2)).isoformat(),
+        "confirm": "none",
+        **terms,
+    }
+    charges, summary = live.book("charges")["items"], live.book("summary")
+    drafted = live.api("POST", "/campaigns", said, token=token)
+    assert 201 == drafted.status, drafted.text
+    code = drafted.body["code"]
+    opened = live.api("POST", f"/campaigns/{code}/launch", token=token)
+    assert 200 == opened.status, opened.text
+    return Story(
+        live=live,
+        token=token,
+        code=code,
+        title=said["title"],
+        charges_before=len(charges),
+        cards_before=int(summary["customers"]),
+    )
+
+
+@pytest.fixture
+def begin(live: Live, ana: str) -> Begin:
+    """Launch a campaign of Ana's."""
+    return lambda **terms: launch(live, ana, **terms)
