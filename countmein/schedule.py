@@ -157,7 +157,7 @@ def unfinished() -> list[str]:
         ),
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
-        "mail": outreach.has_due,
+        "mail": outreach.has_unsent,
     }
     return [name for name, is_open in looks.items() if is_open()]
 

@@ -115,13 +115,11 @@ LOGIN_URL = "/account/login/"
 LOGIN_REDIRECT_URL = "/organise/"
 
 LANGUAGE_CODE = "en-gb"
-LANGUAGES = [
-    ("en-gb", "English"),
-    ("de", "Deutsch"),
-    ("fr", "Français"),
-    ("es", "Español"),
-    ("ar", "العربية"),
-]
+# The languages that visitors are offered. Only English has its words yet; the others show the
+# layout and the numbers of the language, for those who translate.
+_NAMES = {"en-gb": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "ar": "العربية"}
+_OFFERED = os.environ.get("COUNTMEIN_LANGUAGES", "en-gb").split(",")
+LANGUAGES = [(code, name) for code, name in _NAMES.items() if code in _OFFERED]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True

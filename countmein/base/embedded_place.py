@@ -92,7 +92,8 @@ def _settle(*, home: Path, log: Callable[[str], None]) -> Place:
         root = away or _root(home=home, os_user=os_user, log=log)
     sockets = root / "socket"
     if len(os.fsencode(sockets)) > _LONGEST_SOCKET_DIRECTORY:
-        sockets = Path("/tmp") / f"countmein-{_digest(home)[:16]}"
+        # The one short path there is; the directory is claimed for its owner below.
+        sockets = Path("/tmp") / f"countmein-{_digest(home)[:16]}"  # noqa: S108
     place = Place(home=home, root=root, sockets=sockets, os_user=os_user)
     _claim(sockets, place=place)
     return place

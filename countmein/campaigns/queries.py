@@ -406,7 +406,8 @@ def pledges_listing(
 def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
     """The names of those among these pledges who chose to be named, by pledge."""
     keys = {row.id: (row.person_lane, row.contact_id) for row in rows if row.public_name}
-    found = Contact.objects.filter(pk__in=list(set(keys.values()))).values_list("lane", "id", "name")
+    # A key of several columns is looked up in a list; Django takes no set there.
+    found = Contact.objects.filter(pk__in=list(keys.values())).values_list("lane", "id", "name")
     names = {(lane, contact): name for lane, contact, name in found}
     return {id: names[key] for id, key in keys.items() if names.get(key)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,7 +98,10 @@ def _kept(campaign: Campaign, kind: str, *, at: datetime) -> Letterhead:
         accepted={kind: amount},
     )
     ticket = Ticket(kind=kind, code="EXAMPLE", units=amount)
-    return letters.kept_letter(campaign, pledge, {kind: ticket}, stamp=at)
+    # A draft may have no price yet; the rehearsal shows that as nothing to pay.
+    priced = copy.copy(campaign)
+    priced.unit_price_minor = campaign.unit_price_minor or 0
+    return letters.kept_letter(priced, pledge, {kind: ticket}, stamp=at)
 
 
 def _signatures(campaign: Campaign) -> int:

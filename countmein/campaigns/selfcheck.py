@@ -86,6 +86,10 @@ _QUERIES: dict[str, str] = {
     "every_pledge_has_its_member": """
         SELECT p.id FROM campaigns_pledge p
         WHERE NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+    # Named work is found again by the sweep; what has no name exists only as its job.
+    "no_job_gave_up": """
+        SELECT id, task_name FROM procrastinate_jobs
+        WHERE status = 'failed' AND queueing_lock IS NULL""",
     "nothing_is_stuck": """
         SELECT id FROM payments_refund WHERE state = 'stuck'""",
 }

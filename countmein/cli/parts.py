@@ -131,7 +131,7 @@ def web_parts(
 ) -> list[Part]:
     """`count` identical web processes that accept from one socket."""
     host, port = listening.getsockname()[:2]
-    reach = "127.0.0.1" if host == "0.0.0.0" else host
+    reach = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  compared, not bound
     handle = listening.fileno()
     return [
         Part(

@@ -41,7 +41,7 @@ class Database(Protocol):
 
 @contextlib.contextmanager
 def stopping_signals() -> Iterator[None]:
-    """Turn the first SIGTERM, SIGINT or SIGHUP into StopAsked; later ones cannot disturb the stopping."""
+    """Turn the first SIGTERM, SIGINT or SIGHUP into StopAsked; later ones change nothing."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for sign in signs:
@@ -99,7 +99,7 @@ class _Life:
                 stderr=output,
                 pass_fds=tuple(self.part.pass_fds),
                 start_new_session=True,  # a Ctrl-C at the terminal is ours to answer, in order
-                preexec_fn=die_with_parent(by=signal.SIGKILL),  # noqa: PLW1509  one thread
+                preexec_fn=die_with_parent(by=signal.SIGKILL),  # safe: one thread
             )
         self._started_at = time.monotonic()
 

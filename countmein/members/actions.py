@@ -12,7 +12,7 @@ from datetime import datetime
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from countmein.base.ids import keyed_digest
+from countmein.base.ids import keyed_digest, named_uuid
 from countmein.members.models import ApiToken, Contact, Member, Organiser
 from countmein.rules.canonical import lane_of, mailbox
 
@@ -54,24 +54,35 @@ def enrol(people: Sequence[Person], *, now: datetime) -> dict[Person, Enrolled]:
     )
     rows = Member.objects.filter(lane__in=set(boxes.values()), mailbox__in=boxes)
     members = {row.mailbox: row.id for row in rows}
-    wanted = {(lanes[p], members[p.mailbox], p.address, p.name, p.language): p for p in people}
-    Contact.objects.bulk_create(
-        [
-            Contact(lane=lane, member_id=member, address=address, name=name, language=language)
-            for lane, member, address, name, language in sorted(wanted)
-        ],
-        ignore_conflicts=True,
-    )
-    contacts = {
-        (row.lane, row.member_id, row.address, row.name, row.language): row.id
-        for row in Contact.objects.filter(
-            lane__in=set(boxes.values()), member_id__in=members.values()
+    enrolled = {
+        person: Enrolled(
+            lane=lanes[person],
+            member_id=members[person.mailbox],
+            contact_id=_contact_id(members[person.mailbox], person),
         )
+        for person in people
     }
-    return {
-        person: Enrolled(lane=key[0], member_id=key[1], contact_id=contacts[key])
-        for key, person in wanted.items()
-    }
+    contacts = {who.contact_id: (person, who) for person, who in enrolled.items()}
+    Contact.objects.bulk_create(
+        [_contact(*contacts[contact_id]) for contact_id in sorted(contacts)], ignore_conflicts=True
+    )
+    return enrolled
+
+
+def _contact_id(member_id: uuid.UUID, person: Person) -> uuid.UUID:
+    """The id of a spelling: made of it, so that writing it again needs no look-up."""
+    return named_uuid("contact", str(member_id), person.address, person.name, person.language)
+
+
+def _contact(person: Person, who: Enrolled) -> Contact:
+    return Contact(
+        lane=who.lane,
+        id=who.contact_id,
+        member_id=who.member_id,
+        address=person.address,
+        name=person.name,
+        language=person.language,
+    )
 
 
 def token_for(*, email: str, name: str = "") -> str:

@@ -62,7 +62,10 @@ class Member(LaneModel):
 
 
 class Contact(LaneModel):
-    """An address and a name as a member once typed them; mail goes to the address as typed."""
+    """An address and a name as a member once typed them; mail goes to the address as typed.
+
+    The id is made of member, address, name and language: one row for each spelling.
+    """
 
     distribution = "person"
     member_id = models.UUIDField()
@@ -71,9 +74,7 @@ class Contact(LaneModel):
     language = models.CharField(max_length=12, default="en-gb")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["lane", "member_id", "address", "name", "language"],
-                name="one_contact_per_spelling",
-            )
+        indexes = [
+            # All spellings of one member: for the allowance of mails, export and erasure.
+            models.Index(fields=["lane", "member_id"], name="contact_by_member")
         ]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
@@ -25,7 +26,7 @@ BATCH = 200
 _PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=25))
 #: A claim older than this belongs to a worker that died. What it had not begun is sent by another;
 #: what it had begun may have arrived: unknown.
-_CLAIM_LASTS = timedelta(minutes=2)
+_CLAIM_LASTS = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,12 @@ def park_orphans() -> int:
         .filter(state=DeliveryState.SENDING, done_at__lt=real_now() - _CLAIM_LASTS)
         .update(state=DeliveryState.UNKNOWN, receipt="the sender was stopped; it may have arrived")
     )
+
+
+def has_unsent() -> bool:
+    """Whether a message waits that is due, or that a worker took and has not begun."""
+    waiting = Delivery.objects.all_lanes().filter(state=DeliveryState.QUEUED)
+    return waiting.filter(Q(due_at__lte=real_now()) | Q(attempt=0)).exists()
 
 
 def has_due() -> bool:

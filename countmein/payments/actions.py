@@ -168,15 +168,18 @@ def _claim(table: str, states: tuple[str, ...], claimed: str | None) -> list[tup
 
 def _in_threads(one: Callable[[Any], None], rows: Iterable[Any]) -> None:
     """Do the outside calls of a batch side by side; each thread gives its connection back."""
+    whole = list(rows)
 
-    def call(row: Any) -> None:
+    def call(share: list[Any]) -> None:
         try:
-            one(row)
+            for row in share:
+                one(row)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done in [pool.submit(call, row) for row in rows]:
+        shares = [whole[start::_THREADS] for start in range(_THREADS)]
+        for done in [pool.submit(call, share) for share in shares if share]:
             done.result()
 
 

@@ -13,6 +13,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "site_name": settings.SITE_NAME,
         "is_sandbox": settings.SANDBOX,
-        "languages": settings.LANGUAGES,
+        "languages": settings.LANGUAGES if len(settings.LANGUAGES) > 1 else [],
         "language_return": request.get_full_path(),
     }

@@ -1,4 +1,4 @@
-"""The embedded database: starts, is shared, dies and comes back without losing an acknowledged row."""
+"""The embedded database starts, is shared, dies and comes back, and no acknowledged row is lost."""
 
 import contextlib
 import os
@@ -151,7 +151,7 @@ def test_without_a_common_lock_two_starts_get_two_servers(home: Path, lived_in: 
 
 
 def write_until_killed(running: Running, *, commit: str, enough: int) -> set[int]:
-    """Four writers insert rows of their own; kill -9 the postmaster; answer what was acknowledged."""
+    """Four writers insert rows; kill -9 the postmaster; answer what was acknowledged."""
     acknowledged: set[int] = set()
 
     def write(lane: int) -> None:

@@ -1,4 +1,4 @@
-"""`countmein up`: what dies is started again, what stops stops in order, and nothing is orphaned."""
+"""`countmein up`: what dies is started again, what stops does so in order, nothing is orphaned."""
 
 import contextlib
 import os
@@ -208,12 +208,16 @@ def answers(dsn: str) -> bool:
     return False
 
 
+#: What the plugin for tests inside a process has set; a site started here has its own.
+OTHER_SITE = ("COUNTMEIN_", "STRIPE_", "DATABASE_URL", "SMTP_URL", "OUTBOX_URL", "CHARGES_")
+
+
 def refused(*arguments: str, **environment: str) -> str:
     """Run the command, expect exit status 1 and one line about it."""
     done = subprocess.run(
         [sys.executable, "-m", "countmein", *arguments],
         cwd=CHECKOUT,
-        env=os.environ | environment,
+        env={k: v for k, v in os.environ.items() if not k.startswith(OTHER_SITE)} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,6 @@ import os
 from typing import Any, Final
 
 from django.db import transaction
-from django.utils.translation import get_language
 from pydantic import ValidationError
 
 from countmein.base.clock import site_now
@@ -22,15 +21,15 @@ from countmein.rules.states import CampaignState
 _EDITABLE_AFTER_LAUNCH: Final = frozenset({"story"})
 
 
-def draft(*, organiser: Organiser, body: CampaignBody) -> Campaign:
-    """Write down a new campaign. Raises TermsRefused."""
+def draft(*, organiser: Organiser, body: CampaignBody, language: str = "en-gb") -> Campaign:
+    """Write down a new campaign, whose own words are in `language`. Raises TermsRefused."""
     now = site_now()
     require_terms(body, now=now)
     with transaction.atomic():
         campaign = Campaign.objects.create(
             code=campaign_code(os.urandom(8)),
             organiser=organiser,
-            language=get_language() or "en-gb",
+            language=language,
             created_at=now,
             **_columns(body),
         )

@@ -28,6 +28,7 @@ from countmein.web.api.asking import (
     require_code,
     require_no_body,
 )
+from countmein.web.languages import spoken
 
 router = Router(tags=["campaigns"])
 _KEYED: Final[dict[str, Any]] = {"parameters": [KEY_PARAMETER]}
@@ -41,7 +42,9 @@ def draft_campaign(request: HttpRequest, body: CampaignBody) -> HttpResponse:
         request,
         scope=str(actor.token_id),
         status=201,
-        act=lambda: _shown(draft.draft(organiser=actor.organiser, body=body)),
+        act=lambda: _shown(
+            draft.draft(organiser=actor.organiser, body=body, language=spoken(request))
+        ),
     )
 
 

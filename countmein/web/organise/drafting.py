@@ -23,6 +23,7 @@ from countmein.campaigns.rehearse import Rehearsal, Scene, rehearse
 from countmein.campaigns.terms import TermsRefused
 from countmein.members.models import Organiser
 from countmein.web.forms import Filled
+from countmein.web.languages import spoken
 from countmein.web.meter import bars
 from countmein.web.organise import campaign_form
 from countmein.web.templatetags.words import kind_act
@@ -80,7 +81,7 @@ def new(request: HttpRequest, template: str) -> HttpResponse:
     if body is not None:
         assert isinstance(request.user, Organiser)
         try:
-            campaign = draft(organiser=request.user, body=body)
+            campaign = draft(organiser=request.user, body=body, language=spoken(request))
         except TermsRefused as refused:
             campaign_form.blame(form, refused.errors)
         else:

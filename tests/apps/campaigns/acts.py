@@ -1,4 +1,4 @@
-"""What the tests of the verbs do and look up: pledges by answer, states, the worker's stray hands."""
+"""What the tests of the verbs look up: pledges by answer, states, mails about a campaign."""
 
 from __future__ import annotations
 

@@ -1,0 +1,232 @@
+"""Every page in its main states: axe finds nothing, no console complains, and it has a picture."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import PHONE, Arrive, Complaints, keep_picture
+from tests.journeys.terms import CAMPAIGNS, campaign, pledge
+from tests.live import Live, Story, launch
+
+pytestmark = pytest.mark.slow
+
+PUBLIC = (
+    "home", "campaigns", "campaigns-settled", "how", "campaign-open", "campaign-settled",
+    "campaign-released", "campaign-again", "pledge", "pledge-faulty", "ledger-empty", "ledger",
+    "mine-unconfirmed", "mine-waiting", "mine-purchase", "mine-presence", "mine-call",
+    "mine-hours", "mine-withdrawn", "change", "withdraw", "confirmed", "outbox",
+    "outbox-letter", "outbox-voucher", "missing", "login", "login-code", "signup", "signup-sent",
+)  # fmt: skip
+ORGANISE = (
+    "desk", "choose", "new-fund", "new-faulty", "draft", "edit", "rehearse", "rehearse-bare",
+    "ask-launch", "launch-refused", "watch-open", "watch-settled", "story", "thank", "cancel",
+    "logout",
+)  # fmt: skip
+#: Also looked at in the dark.
+DARK = ("home", "campaign-open", "pledge-faulty", "mine-waiting", "watch-settled", "rehearse")
+
+
+@pytest.fixture(scope="module")
+def world(live: Live, ana: str) -> dict[str, str]:
+    """A campaign in each main state; where each page is."""
+    kept = {kind: tipped(live, ana, kind) for kind in CAMPAIGNS}
+    story, mine = open_campaign(live, ana)
+    lapsed, again = released(live, ana)
+    draft = write_draft(live, ana, title="A draft of mine")
+    bare = write_draft(live, ana, title="A market", kinds=["purchase"], currency="EUR")
+    live.rest()
+    council = live.mails("council@example.org")[-1]["id"]
+    buyer = kept["purchase"][0]
+    voucher = live.mails(buyer.address("ben"))[-1]["id"]
+    return {
+        "home": "/",
+        "campaigns": "/campaigns/",
+        "campaigns-settled": "/campaigns/?state=settled",
+        "how": "/how/",
+        "campaign-open": f"/c/{story.code}/",
+        "campaign-settled": f"/c/{buyer.code}/",
+        "campaign-released": f"/c/{lapsed.code}/",
+        "campaign-again": f"/c/{again}/",
+        "pledge": f"/c/{story.code}/pledge/",
+        "pledge-faulty": f"/c/{story.code}/pledge/",
+        "ledger-empty": f"/c/{story.code}/ledger/",
+        "ledger": f"/c/{buyer.code}/ledger/",
+        **{f"mine-{name}": made["manage_url"] for name, made in mine.items()},
+        **{f"mine-{kind}": made["manage_url"] for kind, (_, made) in kept.items()},
+        "change": mine["waiting"]["manage_url"].replace("/?", "/change/?"),
+        "withdraw": mine["waiting"]["manage_url"].replace("/?", "/withdraw/?"),
+        "confirmed": confirm_link(story, "confirmed"),
+        "outbox": "/outbox/",
+        "outbox-letter": f"/outbox/{council}/",
+        "outbox-voucher": f"/outbox/{voucher}/",
+        "missing": "/c/nothing/",
+        "login": "/account/login/",
+        "login-code": "/account/login/",
+        "signup": "/account/signup/",
+        "signup-sent": "/account/signup/",
+        "desk": "/organise/",
+        "choose": "/organise/new/",
+        "new-fund": "/organise/new/fund/",
+        "new-faulty": "/organise/new/gather/",
+        "draft": f"/organise/{draft}/",
+        "edit": f"/organise/{draft}/edit/",
+        "rehearse": f"/organise/{draft}/rehearse/",
+        "rehearse-bare": f"/organise/{bare}/rehearse/",
+        "ask-launch": f"/organise/{draft}/launch/",
+        "launch-refused": f"/organise/{bare}/launch/",
+        "watch-open": f"/organise/{story.code}/",
+        "watch-settled": f"/organise/{kept['signature'][0].code}/",
+        "story": f"/organise/{story.code}/story/",
+        "thank": f"/organise/{buyer.code}/thank/",
+        "cancel": f"/organise/{story.code}/cancel/",
+        "logout": "/account/logout/",
+    }
+
+
+def tipped(live: Live, ana: str, kind: str) -> tuple[Story, dict[str, Any]]:
+    """A campaign of one kind that tipped, and Ben's pledge to it."""
+    story = launch(live, ana, **campaign(kind, rule={"people": 1}))
+    made = story.join("ben", **pledge(kind, public_name=True))
+    story.until("settled")
+    return story, made
+
+
+def open_campaign(live: Live, ana: str) -> tuple[Story, dict[str, dict[str, Any]]]:
+    """One that money, places and people are on their way to, with pledges in several states."""
+    story = launch(
+        live,
+        ana,
+        title="The advert they won’t print",
+        kinds=["money", "signature"],
+        currency="GBP",
+        story="We *asked* three papers. [Read on](https://example.org).\n\n* one\n* two",
+        confirm="email",
+        places=["Leeds", "York"],
+        minimum={"money": 100},
+        rule={"all": [{"people": 20}, {"sum": {"kind": "money", "at_least": 30000}}]},
+    )
+    made = {
+        "unconfirmed": story.join("unconfirmed", kind="signature"),
+        "confirmed": story.join("confirmed", kind="signature", public_name=True, place="Leeds"),
+        "waiting": story.join("waiting", **pledge("money"), condition={"people": 9}, place="York"),
+        "withdrawn": story.join("withdrawn", kind="signature"),
+    }
+    for who in ("confirmed", "waiting", "withdrawn"):
+        live.visitor().see(confirm_link(story, who))
+    gone = made["withdrawn"]
+    live.api("DELETE", f"/pledges/{gone['code']}?receipt={gone['receipt']}")
+    live.until(lambda: story.view()["tally"]["waiting_people"] == 1)
+    return story, made
+
+
+def confirm_link(story: Story, who: str) -> str:
+    """The link in somebody's mail."""
+    found = re.search(r"https?://\S+/confirm/\S+", story.mail(who, "Please confirm")["text"])
+    assert found is not None
+    return found[0]
+
+
+def released(live: Live, ana: str) -> tuple[Story, str]:
+    """One that lapsed, and the code of its second try."""
+    soon = (live.now() + timedelta(minutes=5)).isoformat()
+    story = launch(live, ana, title="Too few came", rule={"people": 7}, deadline=soon)
+    story.join("ben", kind="signature")
+    story.people(1)
+    live.clock("10m")
+    mail = story.mail("ben", "It did not come about")
+    (again,) = set(re.findall(r"/c/(\w+)/", mail["text"])) - {story.code}
+    return story, str(again)
+
+
+def write_draft(live: Live, ana: str, **terms: Any) -> str:
+    """A draft of Ana's."""
+    said = {
+        "kinds": ["signature"],
+        "rule": {"people": 3},
+        "deadline": (live.now() + timedelta(days=9)).isoformat(),
+        **terms,
+    }
+    return str(live.api("POST", "/campaigns", said, token=ana).body["code"])
+
+
+def act(page: Page, name: str) -> None:
+    """Do what brings a page into its state, where opening it is not enough."""
+    if name == "pledge-faulty":
+        page.get_by_label("Your e-mail").fill("nobody")
+        page.get_by_role("button", name="Count me in").click()
+    elif name == "login-code":
+        page.get_by_label("Your e-mail").fill("ana@example.org")
+        page.get_by_role("button", name="Mail me a code").click()
+    elif name == "signup-sent":
+        page.get_by_label("Your e-mail").fill("new@example.org")
+        page.get_by_role("button", name="Mail me a link").click()
+    elif name == "new-faulty":
+        page.get_by_role("button", name="Save and see how it looks").click()
+    elif name == "launch-refused":
+        page.get_by_role("button", name="Yes, launch it").click()
+
+
+def inspect(page: Page, name: str, world: dict[str, str]) -> None:
+    """Open a page, look at it by the rules of accessibility, and keep its picture."""
+    page.goto(world[name])
+    act(page, name)
+    assert [] == violations(page)
+    keep_picture(page, name)
+    page.set_viewport_size(PHONE)
+    assert [] == violations(page)
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert 0 >= wide, "a phone must scroll sideways"
+    if name in DARK:
+        page.emulate_media(color_scheme="dark")
+        assert [] == violations(page)
+        keep_picture(page, f"{name}-dark")
+
+
+def test_axe_and_the_console_are_heard(arrive: Arrive, chromium: Browser) -> None:
+    """A button without words is found, and so is a script's complaint."""
+    page = arrive()
+    page.goto("/how/")
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert ["button-name"] == [found.split(":")[0] for found in violations(page)]
+    context, complaints = chromium.new_context(), Complaints()
+    complaints.listen(context)
+    context.new_page().evaluate("console.error('no')")
+    context.close()
+    assert ["no"] == [text for _url, text in complaints.left()]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, each with the first place it finds it."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html']} {v['nodes'][0].get('failureSummary')}" for v in found
+    ]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_page(arrive: Arrive, world: dict[str, str], name: str) -> None:
+    """As a visitor sees it."""
+    inspect(arrive(), name, world)
+
+
+@pytest.mark.parametrize("name", ORGANISE)
+def test_a_page_of_the_organiser(
+    arrive: Arrive, world: dict[str, str], signed_in: Any, name: str
+) -> None:
+    """As Ana sees it."""
+    inspect(arrive(storage_state=signed_in), name, world)
+
+
+def test_a_page_in_arabic(arrive: Arrive, world: dict[str, str]) -> None:
+    """From right to left."""
+    page = arrive(locale="ar")
+    page.goto(world["campaign-open"])
+    assert "rtl" == page.locator("html").get_attribute("dir")
+    assert [] == violations(page)
+    keep_picture(page, "campaign-open-ar")

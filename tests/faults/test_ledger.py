@@ -1,0 +1,129 @@
+"""R10: the books balance in every committed state, and nobody can rewrite them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.utils import ProgrammingError
+
+from countmein.base.ids import uuid7
+from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.models import Campaign
+from countmein.ledger.models import Transfer
+from countmein.payments.actions import charge_due, refund_due
+from tests.apps.campaigns.acts import Join
+from tests.conftest import Launch, Site
+from tests.faults.crowd import Meanwhile, together
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE ledger_transfer SET amount_minor = 1", "DELETE FROM ledger_transfer"]
+)
+def test_the_site_itself_cannot_rewrite_the_books(transactional_db: None, statement: str) -> None:
+    """The database refuses, whatever the program tries."""
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+
+def read_books() -> list[Any]:
+    """What a bank's auditor would ask of one snapshot; every row that is returned is wrong."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(
+            """SELECT campaign_id::text, currency FROM (
+                 SELECT campaign_id, currency, -amount_minor AS moved FROM ledger_transfer
+                 UNION ALL SELECT campaign_id, currency, amount_minor FROM ledger_transfer) legs
+               GROUP BY 1, 2 HAVING sum(moved) <> 0"""
+        )
+        wrong: list[Any] = cursor.fetchall()
+        cursor.execute(
+            """SELECT coalesce(b.source_ref, c.id)::text FROM (
+                 SELECT source_ref, sum(amount_minor) AS amount, count(*) AS legs
+                 FROM ledger_transfer GROUP BY 1) b
+               FULL JOIN (
+                 SELECT id, amount_minor, (SELECT count(*) FROM jsonb_object_keys(parts)) AS legs
+                 FROM payments_charge WHERE state = 'paid'
+                 UNION ALL
+                 SELECT id, amount_minor, (SELECT count(*) FROM jsonb_object_keys(parts))
+                 FROM payments_refund WHERE state = 'done') c ON c.id = b.source_ref
+               WHERE b.amount IS DISTINCT FROM c.amount_minor OR b.legs IS DISTINCT FROM c.legs"""
+        )
+        return wrong + cursor.fetchall()
+
+
+def _crowd(launch: Launch, join: Join, prefix: str) -> Campaign:
+    campaign = launch(
+        title=f"Books {prefix}",
+        kinds=["money", "purchase"],
+        currency="EUR",
+        unit_price_minor=250,
+        rule={"people": 40},
+        cap={"purchase": 1000},
+    )
+    for n in range(40):
+        join(
+            campaign,
+            f"{prefix}{n}",
+            kind="money",
+            amount=100 + n,
+            payment_method="pm_card_visa",
+            more=[{"kind": "purchase", "amount": 2}],
+        )
+    return campaign
+
+
+def test_the_books_balance_in_every_snapshot_while_money_moves(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """Charges of two legs each, then refunds, eight calls at a time, read every 50 ms."""
+    campaigns = [_crowd(launch, join, f"b{n}") for n in range(2)]
+    with Meanwhile(read_books, pause_seconds=0.05) as reader:
+        site.work()
+        for campaign in campaigns:
+            cancel(campaign=campaign)
+        together([site.work], threads=1)
+        together([charge_due, refund_due], threads=2)
+    assert [] == reader.failures
+    assert len(reader.answers) > 20
+    assert [[]] * len(reader.answers) == reader.answers
+    assert 2 * 40 * 2 * 2 == Transfer.objects.all_lanes().count()
+    site.check()
+
+
+def test_a_build_that_writes_one_leg_of_two_is_seen(site: Site, launch: Launch, join: Join) -> None:
+    """The control: the legs of one event in two transactions."""
+    campaign = launch(kinds=["money"], currency="EUR", rule={"people": 1})
+    about, entry = uuid7(), uuid7()
+
+    def leg(number: int, amount: int) -> None:
+        Transfer.objects.bulk_create(
+            [
+                Transfer(
+                    lane=campaign.lane,
+                    campaign_id=campaign.id,
+                    entry_id=entry,
+                    kind="charge",
+                    source_ref=about,
+                    leg=number,
+                    at=campaign.created_at,
+                    source="backers",
+                    destination="held:money",
+                    amount_minor=amount,
+                    currency="EUR",
+                )
+            ]
+        )
+
+    with Meanwhile(read_books, pause_seconds=0.01) as reader:
+        together([partial(leg, 0, 100)], threads=1)
+        seen = len(reader.answers)
+        while len(reader.answers) < seen + 2:
+            assert [] == reader.failures
+    assert [(str(about),)] == reader.answers[-1]

@@ -1,0 +1,71 @@
+"""A job that fails must not stop its own kind of work for good."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.db import connection
+from procrastinate.contrib.django import app
+
+from countmein.base import jobs
+from countmein.schedule import chores
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def no_jobs(transactional_db: None) -> None:
+    """Nothing is left of other tests: this table is not emptied with the others."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+
+
+def _states() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT task_name, status::text FROM procrastinate_jobs ORDER BY id")
+        return [(name, status) for name, status in cursor.fetchall()]
+
+
+async def _work() -> None:
+    connector: Any = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    with app.replace_connector(connector):
+        async with app.open_async():
+            await app.run_worker_async(queues=["chores"], wait=False, concurrency=1)
+
+
+def test_a_failed_job_whose_work_was_enqueued_again_does_not_block_it(
+    transactional_db: None,
+) -> None:
+    """While it ran, the same work was enqueued: the second one must get its turn."""
+    ran: list[int] = []
+
+    @jobs.job(name="tests.fails_once", queue="chores")
+    def fails_once() -> None:
+        ran.append(1)
+        if len(ran) == 1:
+            jobs.defer(fails_once, once="tests.fails_once")
+            raise RuntimeError("the first time it fails")
+
+    try:
+        jobs.defer(fails_once, once="tests.fails_once")
+        asyncio.run(_work())
+        assert 2 == len(ran)
+        assert ["failed", "succeeded"] == [status for _name, status in _states()]
+    finally:
+        app.tasks.pop("tests.fails_once")
+
+
+def test_jobs_of_a_vanished_worker_are_given_back_one_by_one(transactional_db: None) -> None:
+    """One of them was enqueued again meanwhile; that must not keep the others from coming back."""
+    with connection.cursor() as cursor:
+        for name, status in (("a", "doing"), ("a", "todo"), ("b", "doing")):
+            cursor.execute(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock,"
+                " queueing_lock, args, status) VALUES"
+                " ('chores', 'tests.none', 0, %s, %s, '{}', %s)",
+                [name, name, status],
+            )
+    chores()
+    assert ["failed", "todo", "todo"] == [status for _name, status in _states()]
