@@ -49,7 +49,10 @@ def app(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[..., Awaitab
     """Wrap a function from request to answer as an ASGI application."""
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
-        reply = await answer(await _read(scope, receive))
+        request = await _read(scope, receive)
+        if request is None:
+            return
+        reply = await answer(request)
         if not reply.is_sent:
             await _until_the_client_leaves(receive)
             return
@@ -69,10 +72,13 @@ def app(answer: Callable[[Request], Awaitable[Answer]]) -> Callable[..., Awaitab
     return application
 
 
-async def _read(scope: Message, receive: Receive) -> Request:
+async def _read(scope: Message, receive: Receive) -> Request | None:
+    """The request as it was sent, or None of one that was cut off: half an order is no order."""
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if not message.get("more_body"):
             break

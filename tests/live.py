@@ -318,11 +318,6 @@ def ana(live: Live) -> str:
     return live.token("ana@example.org", "Ana")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _tests_may_empty_tables() -> None:
-    """Takes the place of the fixture of that name: the live site's books stay as they are."""
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Show a failed test's site logs."""

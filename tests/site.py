@@ -61,12 +61,22 @@ def _begin() -> None:
         atexit.register(running.stop)
         os.environ["DATABASE_URL"] = running.dsn
     payments = _service(
-        "sandbox.payments", "--port", "0", "--book", str(home / "payments.sqlite3"),
-        "--rate", "100000",
+        "sandbox.payments",
+        "--port",
+        "0",
+        "--book",
+        str(home / "payments.sqlite3"),
+        "--rate",
+        "100000",
     )
     mail = _service(
-        "sandbox.mail", "--smtp-port", "0", "--http-port", "0",
-        "--book", str(home / "mail.sqlite3"),
+        "sandbox.mail",
+        "--smtp-port",
+        "0",
+        "--http-port",
+        "0",
+        "--book",
+        str(home / "mail.sqlite3"),
     )
     os.environ |= {
         "STRIPE_API_BASE": f"http://{payments['http']}",

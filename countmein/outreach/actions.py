@@ -22,8 +22,8 @@ from countmein.rules.canonical import lane_of
 
 #: One claim: as many as one connection takes in a good while less than a claim lasts.
 BATCH = 200
-#: Tries at an address that said "not now": after 1, 5 and 25 minutes, then it is refused.
-_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=25))
+#: Tries after a "not now", or while no server answers: for two days, ever less often, then refused.
+_PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 25, 120, 360, 720, 720, 720))
 #: A claim older than this belongs to a worker that died. What it had not begun is sent by another;
 #: what it had begun may have arrived: unknown.
 _CLAIM_LASTS = timedelta(seconds=30)

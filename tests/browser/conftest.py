@@ -13,14 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.live import (
     CHECKOUT,
     Live,
-    _tests_may_empty_tables,
     ana,
     begin,
     live,
     pytest_runtest_makereport,
 )
 
-__all__ = ["_tests_may_empty_tables", "ana", "begin", "live", "pytest_runtest_makereport"]
+__all__ = ["ana", "begin", "live", "pytest_runtest_makereport"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARTEFACTS = CHECKOUT / "test-artefacts"

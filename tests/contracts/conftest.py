@@ -74,11 +74,6 @@ class Service:
 Start = Callable[..., Service]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _tests_may_empty_tables() -> None:
-    """Stands in for the fixture of this name above: no test here needs the database."""
-
-
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     """Start sandbox processes; whatever still runs at the end of the module is stopped."""

@@ -1,6 +1,7 @@
 """The sandbox provider keeps Stripe's promises: keys, its book, signed webhooks, error shapes."""
 
 import json
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -262,3 +263,19 @@ def test_it_ends_cleanly_when_asked_even_while_a_client_hangs(start: Any, tmp_pa
         hanging = pool.submit(pay, service, "one")
         assert 0 == service.stop()
         assert hanging.exception() is not None
+
+
+def test_an_order_cut_off_in_the_middle_is_no_order(provider: Any) -> None:
+    """A client that dies between headers and body has not asked for anything under its key."""
+    address = ("127.0.0.1", int(provider.port))
+    headers = (
+        b"POST /v1/customers HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer sk_test_sandbox\r\n"
+        b"Idempotency-Key: cut-off\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 15\r\n\r\n"
+    )
+    for _try in range(20):
+        with socket.create_connection(address) as dying:
+            dying.sendall(headers)
+    with socket.create_connection(address) as whole:
+        whole.sendall(headers + b"description=Ana")
+        assert b" 200 " in whole.recv(4096)

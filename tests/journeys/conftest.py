@@ -6,14 +6,13 @@ import pytest
 
 from tests.live import (
     Live,
-    _tests_may_empty_tables,
     ana,
     begin,
     live,
     pytest_runtest_makereport,
 )
 
-__all__ = ["_tests_may_empty_tables", "ana", "begin", "live", "pytest_runtest_makereport"]
+__all__ = ["ana", "begin", "live", "pytest_runtest_makereport"]
 
 
 @pytest.fixture(autouse=True)
