@@ -8,30 +8,26 @@ from typing import Any
 from django.db.models import Q
 
 from countmein.base.clock import site_now
-from countmein.campaigns.actions.count import rule_of, totals_of
-from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
+from countmein.campaigns.actions.count import no_tally, rule_of, tally_of, totals_of
+from countmein.campaigns.gates import gate_of
 from countmein.campaigns.kinds import is_charged
-from countmein.campaigns.links import campaign_url, receipt_of, same
+from countmein.campaigns.links import campaign_url
 from countmein.campaigns.models import (
-    JOINED_STATES,
     Campaign,
     Crowd,
     Gate,
     Letter,
     Move,
     Pledge,
-    Report,
     Tally,
-    Ticket,
 )
-from countmein.campaigns.wording import condition_text, missing_json, rule_text
+from countmein.campaigns.own_pledge import pledge_by_code
+from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
 from countmein.members.models import Contact, Organiser
-from countmein.payments.models import Charge, ChargeState, Mandate
+from countmein.payments.models import Charge, ChargeState
 from countmein.rules import conditions
-from countmein.rules.canonical import CodeRefused, lane_of_code
-from countmein.rules.conditions import Aggregates
-from countmein.rules.pledging import PledgeRefused, is_accepting, may_change, may_withdraw
+from countmein.rules.pledging import is_accepting
 from countmein.rules.states import CampaignState, Latch, PledgeState
 
 
@@ -41,7 +37,7 @@ def campaign_by_code(code: str) -> Campaign | None:
     campaign = Campaign.objects.select_related("organiser").filter(code=code).first()
     if campaign is None:
         return None
-    is_public = campaign.follows is not None or _gate(campaign).state != CampaignState.draft
+    is_public = campaign.follows is not None or gate_of(campaign).state != CampaignState.draft
     return campaign if is_public else None
 
 
@@ -79,7 +75,7 @@ def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
     now = site_now()
     cards = []
     for row in rows:
-        gate, tally = gates[row.id], tallies.get(row.id) or _no_tally(row)
+        gate, tally = gates[row.id], tallies.get(row.id) or no_tally(row)
         cards.append(
             {
                 **_terms(row),
@@ -93,23 +89,6 @@ def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
     return cards
 
 
-def _gate(campaign: Campaign) -> Gate:
-    gate = Gate.objects.get(lane=campaign.lane, id=campaign.id)
-    assert isinstance(gate, Gate)
-    return gate
-
-
-def _no_tally(campaign: Campaign) -> Tally:
-    """The tally before the first count."""
-    nothing = dict.fromkeys(campaign.kinds, 0)
-    return Tally(lane=campaign.lane, id=campaign.id, as_of=campaign.created_at, sum=nothing)
-
-
-def _tally(campaign: Campaign) -> Tally:
-    row = Tally.objects.filter(lane=campaign.lane, id=campaign.id).first()
-    return row or _no_tally(campaign)
-
-
 def _accepting(gate: Gate, now: Any) -> bool:
     return is_accepting(
         state=CampaignState(gate.state), latch=Latch(gate.latch), deadline=gate.deadline, now=now
@@ -118,7 +97,7 @@ def _accepting(gate: Gate, now: Any) -> bool:
 
 def tally_view(campaign: Campaign) -> dict[str, Any]:
     """The tally as everybody sees it."""
-    return tally_json(campaign, _tally(campaign))
+    return tally_json(campaign, tally_of(campaign))
 
 
 def tally_json(campaign: Campaign, tally: Tally) -> dict[str, Any]:
@@ -156,7 +135,7 @@ def _terms(campaign: Campaign) -> dict[str, Any]:
 
 def public_view(campaign: Campaign) -> dict[str, Any]:
     """Everything public about one campaign: the answer of GET /api/v1/campaigns/{code}."""
-    gate, tally = _gate(campaign), _tally(campaign)
+    gate, tally = gate_of(campaign), tally_of(campaign)
     story = campaign.stories.order_by("-number").first()
     target = campaign.target and {
         key: value for key, value in campaign.target.items() if key != "email"
@@ -231,145 +210,6 @@ def letters_view(campaign: Campaign) -> list[Letter]:
     return list(rows.order_by("number"))
 
 
-def pledge_by_code(code: str) -> Pledge | None:
-    """The pledge with this public code: for the verbs that prove the right by other means."""
-    try:
-        lane = lane_of_code(code)
-    except CodeRefused:
-        return None
-    row = Pledge.objects.filter(lane=lane, code=code).first()
-    assert row is None or isinstance(row, Pledge)
-    return row
-
-
-def pledge_for(code: str, receipt: str) -> Pledge | None:
-    """One's own pledge; a wrong receipt is answered like an unknown code."""
-    row = pledge_by_code(code)
-    return row if row is not None and same(receipt, receipt_of(row)) else None
-
-
-def pledge_view(pledge: Pledge) -> dict[str, Any]:
-    """Everything about one's own pledge."""
-    campaign = Campaign.objects.get(id=pledge.campaign_id)
-    gate, tally = _gate(campaign), _tally(campaign)
-    crowds = _crowds_of(pledge)
-    counted = is_counted(pledge)
-    condition = crowds[pledge.crowd_id]
-    tickets = Ticket.objects.filter(lane=pledge.lane, pledge_id=pledge.id)
-    reports = Report.objects.filter(lane=pledge.lane, pledge_id=pledge.id)
-    waits = pledge.state == PledgeState.active and not counted
-    return {
-        "code": pledge.code,
-        "campaign": campaign.code,
-        "state": pledge.state,
-        "kind": pledge.kind,
-        "amount": pledge.amount,
-        "place": pledge.place or None,
-        "condition": condition,
-        "condition_text": _condition_words(condition, campaign),
-        "more": [
-            {
-                "kind": part["kind"],
-                "amount": part["amount"],
-                "condition": crowds[uuid.UUID(part["crowd_id"])],
-                "condition_text": _condition_words(crowds[uuid.UUID(part["crowd_id"])], campaign),
-            }
-            for part in pledge.more
-        ],
-        "accepted": pledge.accepted,
-        "public_name": pledge.public_name,
-        "counted": counted,
-        "waitlisted": _is_waitlisted(gate, pledge, counted),
-        "waiting_for": _waiting_for(pledge, condition, campaign, tally) if waits else [],
-        "at": pledge.at,
-        "payment": _payment(pledge),
-        "tickets": [
-            {"kind": ticket.kind, "code": ticket.code, "units": ticket.units} for ticket in tickets
-        ],
-        "reports": [
-            {"kind": said.kind, "answer": said.answer, "minutes": said.minutes, "note": said.note}
-            for said in reports
-        ],
-        "may_change": _may(may_change, pledge, gate, counted, latch=Latch(gate.latch)),
-        "may_withdraw": _may(may_withdraw, pledge, gate, counted),
-    }
-
-
-def _crowds_of(pledge: Pledge) -> dict[uuid.UUID, Any]:
-    ids = [pledge.crowd_id, *(uuid.UUID(part["crowd_id"]) for part in pledge.more)]
-    rows = Crowd.objects.filter(lane=pledge.lane, id__in=ids)
-    return dict(rows.values_list("id", "condition"))
-
-
-def _condition_words(said: Any, campaign: Campaign) -> str | None:
-    if said is None:
-        return None
-    parsed = conditions.parse(said, path="condition", pledges_allowed=True)
-    return condition_text(parsed, currency=campaign.currency)
-
-
-def _waiting_for(
-    pledge: Pledge, said: Any, campaign: Campaign, tally: Tally
-) -> list[dict[str, Any]]:
-    """What is missing for this condition besides the member, whom every threshold includes."""
-    if said is None:
-        return []
-    parsed = conditions.parse(said, path="condition", pledges_allowed=True)
-    codes = conditions.pledges_named(parsed)
-    joined = Pledge.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, code__in=codes, state__in=JOINED_STATES
-    )
-    present = frozenset(row.code for row in joined if is_counted(row)) if codes else frozenset()
-    oneself = Aggregates(
-        people=1,
-        sums={pledge.kind: pledge.amount},
-        people_in={pledge.place: 1} if pledge.place else {},
-        pledges=present,
-    )
-    seen = totals_of(tally).plus(oneself)
-    return [missing_json(gap, currency=campaign.currency) for gap in conditions.gaps(parsed, seen)]
-
-
-def _is_waitlisted(gate: Gate, pledge: Pledge, counted: bool) -> bool:
-    return (
-        pledge.state == PledgeState.active
-        and counted
-        and gate.state in (CampaignState.settling, CampaignState.settled)
-        and not is_acceptance_pending(gate, pledge)
-    )
-
-
-def _payment(pledge: Pledge) -> dict[str, Any] | None:
-    mandate = Mandate.objects.filter(lane=pledge.lane, pledge_id=pledge.id).order_by("-id").first()
-    charge = Charge.objects.filter(lane=pledge.lane, pledge_id=pledge.id).first()
-    if mandate is None and charge is None:
-        return None
-    return {
-        "mandate": mandate.state if mandate else None,
-        "charge": charge.state if charge else None,
-        "amount_minor": charge.amount_minor if charge else None,
-        "next_try_at": charge.due_at
-        if charge and charge.state == ChargeState.DUE and charge.first_failed_at
-        else None,
-    }
-
-
-def _may(rule: Any, pledge: Pledge, gate: Gate, counted: bool, **more: Any) -> bool:
-    try:
-        rule(
-            pledge_state=PledgeState(pledge.state),
-            campaign_state=CampaignState(gate.state),
-            counted=counted,
-            accept_pending=is_acceptance_pending(gate, pledge),
-            deadline=gate.deadline,
-            now=site_now(),
-            **more,
-        )
-    except PledgeRefused:
-        return False
-    return True
-
-
 def pledges_listing(
     campaign: Campaign, *, after: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
@@ -415,7 +255,7 @@ def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
 def public_people(campaign: Campaign, *, limit: int = 50) -> list[str]:
     """The latest names of those who are in and chose to be named; none before the tip where the
     campaign reveals on tip."""
-    gate = _gate(campaign)
+    gate = gate_of(campaign)
     if campaign.reveal == "on_tip" and gate.tipped_at is None:
         return []
     inside = Crowd.objects.filter(

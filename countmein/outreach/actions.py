@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ _PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 25, 120, 360, 720, 720, 720
 #: A claim older than this belongs to a worker that died. What it had not begun is sent by another;
 #: what it had begun may have arrived: unknown.
 _CLAIM_LASTS = timedelta(seconds=30)
+#: A job's turn: long enough to be worth its start, short enough to stop for in good order.
+TURN_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +92,9 @@ def post(posts: Sequence[Post]) -> None:
 
 @job(name="outreach.send", queue="sends")
 def send() -> None:
-    """Send what is queued and due, batch by batch, until nothing is left."""
-    while batch := _claim():
+    """Send what is queued and due, batch by batch, for a turn; the sweep hands out the rest."""
+    ends = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < ends and (batch := _claim()):
         _hand_over(batch)
 
 

@@ -42,6 +42,8 @@ UNKNOWN_RESTS = timedelta(seconds=2)
 CLAIM_LASTS = timedelta(seconds=30)
 BATCH = 100
 _THREADS = 8
+#: A job's turn: long enough to be worth its start, short enough to stop for in good order.
+TURN_SECONDS = 20.0
 
 
 def want_mandates(rows: Sequence[Mandate]) -> None:
@@ -114,19 +116,20 @@ def _update(row: Any, *, was: str, **fields: Any) -> bool:
 
 @job(name="payments.charge_due", queue="money")
 def charge_due() -> None:
-    """Try every charge that is due, paced to the provider's allowance, until none is left."""
+    """Try the charges that are due, paced to the provider's allowance."""
     _paced("payments_charge", Charge, _one_charge)
 
 
 @job(name="payments.refund_due", queue="money")
 def refund_due() -> None:
-    """Give back every refund that is due, paced like the charges."""
+    """Give back the refunds that are due, paced like the charges."""
     _paced("payments_refund", Refund, _one_refund)
 
 
 def _paced(table: str, model: Any, one: Callable[[Any], None]) -> None:
-    while True:
-        began = time.monotonic()
+    """One turn of a job; what is left after it the sweep hands out again."""
+    ends = time.monotonic() + TURN_SECONDS
+    while (began := time.monotonic()) < ends:
         keys = _claim(table, ("due", "doing"), "doing")
         if not keys:
             return

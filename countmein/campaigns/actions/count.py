@@ -105,6 +105,18 @@ def totals_of(tally: Tally) -> Aggregates:
     )
 
 
+def no_tally(campaign: Campaign) -> Tally:
+    """The tally before the first count."""
+    nothing = dict.fromkeys(campaign.kinds, 0)
+    return Tally(lane=campaign.lane, id=campaign.id, as_of=campaign.created_at, sum=nothing)
+
+
+def tally_of(campaign: Campaign) -> Tally:
+    """The tally as of the last count."""
+    row = Tally.objects.filter(lane=campaign.lane, id=campaign.id).first()
+    return row or no_tally(campaign)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
     """One crowd's row, and what it brings."""

@@ -9,7 +9,7 @@ from django.utils.translation import get_language
 from ninja import Router
 
 from countmein.base.problems import Refused, not_found
-from countmein.campaigns import models, queries
+from countmein.campaigns import models, own_pledge, queries
 from countmein.campaigns.actions import change, confirm, pledge, withdraw
 from countmein.campaigns.bodies import ConfirmBody, PledgeBody, PledgePatch
 from countmein.rules.pledging import PledgeRefused
@@ -96,7 +96,7 @@ def withdraw_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpR
 @router.post("/pledges/{code}/confirm", response=answers.Pledge, openapi_extra=_MAY_HAVE_KEY)
 def confirm_pledge(request: HttpRequest, code: str, body: ConfirmBody) -> HttpResponse:
     """Confirm the mailbox with the token of the mailed link."""
-    found = queries.pledge_by_code(require_code(code))
+    found = own_pledge.pledge_by_code(require_code(code))
     if found is None:
         raise Refused(not_found())
     return remembered(
@@ -108,14 +108,14 @@ def confirm_pledge(request: HttpRequest, code: str, body: ConfirmBody) -> HttpRe
 
 def own(code: str, receipt: str) -> models.Pledge:
     """The pledge this receipt opens; without it the pledge is as good as unknown."""
-    found = queries.pledge_for(require_code(code), receipt)
+    found = own_pledge.pledge_for(require_code(code), receipt)
     if found is None:
         raise Refused(not_found())
     return found
 
 
 def _view(found: models.Pledge) -> answers.Pledge:
-    return answers.Pledge.model_validate(queries.pledge_view(found))
+    return answers.Pledge.model_validate(own_pledge.pledge_view(found))
 
 
 def _shown(found: models.Pledge) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from pydantic import ValidationError
 
-from countmein.campaigns import queries, wording
+from countmein.campaigns import own_pledge, wording
 from countmein.campaigns.actions.change import change
 from countmein.campaigns.actions.confirm import TokenWrong, confirm
 from countmein.campaigns.actions.report import CALL_ANSWERS, ReportRefused, report
@@ -63,7 +63,7 @@ def page(request: HttpRequest, code: str) -> HttpResponse:
 def confirmed(request: HttpRequest, code: str) -> HttpResponse:
     """Confirm by the mailed link; POST takes the pledge back ("that wasn't me")."""
     token = request.GET.get("token", "")
-    row = queries.pledge_by_code(code)
+    row = own_pledge.pledge_by_code(code)
     if row is None or not same(token, confirm_token_of(row)):
         raise Http404
     campaign = Campaign.objects.get(id=row.campaign_id)
@@ -94,7 +94,7 @@ def confirmed(request: HttpRequest, code: str) -> HttpResponse:
 def changed(request: HttpRequest, code: str) -> HttpResponse:
     """Show the form for a change, or make the change."""
     row, campaign = _mine(request, code)
-    mine = queries.pledge_view(row)
+    mine = own_pledge.pledge_view(row)
     if request.method != "POST":
         return _change_page(request, row, campaign, mine, _filled_of(row, campaign, mine))
     form = Filled.of(request.POST)
@@ -117,7 +117,7 @@ def withdrawn(request: HttpRequest, code: str) -> HttpResponse:
     row, campaign = _mine(request, code)
     if request.method != "POST":
         context = {
-            "mine": queries.pledge_view(row),
+            "mine": own_pledge.pledge_view(row),
             "campaign": campaign,
             "receipt": request.GET["receipt"],
         }
@@ -149,16 +149,16 @@ def reported(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(_own_path(row, request))
 
 
-def own_pledge(request: HttpRequest, code: str) -> Pledge:
+def asked_for(request: HttpRequest, code: str) -> Pledge:
     """Return the pledge whose receipt is in the address. Raises Http404."""
-    row = queries.pledge_for(code, request.GET.get("receipt", ""))
+    row = own_pledge.pledge_for(code, request.GET.get("receipt", ""))
     if row is None:
         raise Http404
     return row
 
 
 def _mine(request: HttpRequest, code: str) -> tuple[Pledge, Campaign]:
-    row = own_pledge(request, code)
+    row = asked_for(request, code)
     return row, Campaign.objects.get(id=row.campaign_id)
 
 
@@ -169,7 +169,7 @@ def _own_path(row: Pledge, request: HttpRequest) -> str:
 def _page(
     request: HttpRequest, row: Pledge, campaign: Campaign, form: Filled, *, status: int = 200
 ) -> HttpResponse:
-    mine = queries.pledge_view(row)
+    mine = own_pledge.pledge_view(row)
     kept = list(row.accepted or {}) if row.state == "fulfilled" else []
     context = {
         "mine": mine,

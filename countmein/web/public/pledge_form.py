@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from countmein.campaigns import wording
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign
+from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field, without_blanks
 
@@ -78,13 +79,13 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
     kind = form.said("kind")
     if kind not in campaign.kinds:
         form.blame("kind", gettext("Choose what you pledge."))
-    if not form.said("email"):
-        form.blame("email", gettext("Write your e-mail address."))
+    _check_address(form)
     amount = amount_of(campaign, form, kind) if kind in campaign.kinds else None
     condition = condition_of(campaign, form)
     more = _more(campaign, form, kind)
     if form.faults:
         return None
+    needs_card = any(part in _CHARGED for part in (kind, *(part["kind"] for part in more)))
     fields = {
         "kind": kind,
         "amount": amount,
@@ -92,7 +93,7 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
         "place": form.said("place"),
         "condition": condition,
         "public_name": bool(form.said("public_name")),
-        "payment_method": form.said("payment_method") if kind in _CHARGED else None,
+        "payment_method": form.said("payment_method") if needs_card else None,
         "more": more,
     }
     try:
@@ -100,6 +101,14 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
     except ValidationError as refused:
         form.blame_body(refused, _paths(form))
         return None
+
+
+def _check_address(form: Filled) -> None:
+    """Look at the address with the other fields, so that all faults are named at once."""
+    try:
+        mailbox(form.said("email"))
+    except AddressRefused:
+        form.blame("email", str(REFUSALS[Reason.address_invalid]))
 
 
 def amount_of(campaign: Campaign, form: Filled, kind: str) -> int | None:

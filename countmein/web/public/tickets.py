@@ -11,14 +11,14 @@ from countmein.campaigns.letters import event_of
 from countmein.campaigns.links import campaign_url
 from countmein.campaigns.models import Campaign, Ticket
 from countmein.outreach.letters import calendar, qr_png
-from countmein.web.public.mine import own_pledge
+from countmein.web.public.mine import asked_for
 
 
 @never_cache
 @require_safe
 def picture(request: HttpRequest, code: str) -> HttpResponse:
     """Return the QR picture of a voucher or a check-in code."""
-    row = own_pledge(request, code)
+    row = asked_for(request, code)
     tickets = Ticket.objects.filter(lane=row.lane, pledge_id=row.id).order_by("kind")
     if kind := request.GET.get("kind"):
         tickets = tickets.filter(kind=kind)
@@ -32,7 +32,7 @@ def picture(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def appointment(request: HttpRequest, code: str) -> HttpResponse:
     """Return the appointment as an .ics file."""
-    row = own_pledge(request, code)
+    row = asked_for(request, code)
     campaign = Campaign.objects.get(id=row.campaign_id)
     event = event_of(campaign, uid=row.code, url=campaign_url(campaign), stamp=site_now())
     if event is None or row.state not in ("accepted", "fulfilled"):

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from countmein.campaigns.models import Campaign
-from countmein.campaigns.queries import pledge_for, pledge_view, public_view
+from countmein.campaigns.own_pledge import pledge_for, pledge_view
+from countmein.campaigns.queries import public_view
 from tests.conftest import Launch, Site
 
 Join = Callable[..., dict[str, Any]]
