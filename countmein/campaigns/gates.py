@@ -6,7 +6,7 @@ import uuid
 
 from django.db import connection
 
-from countmein.campaigns.models import Campaign, Change, Gate
+from countmein.campaigns.models import Campaign, Gate
 
 
 def hold_shared(campaign: Campaign) -> Gate:
@@ -54,10 +54,3 @@ def close_round(*, lane: int, campaign_id: uuid.UUID) -> int:
         )
     gate = Gate.objects.get(lane=lane, id=campaign_id)
     return int(gate.round)
-
-
-def has_news(gate: Gate) -> bool:
-    """Whether a change waits in the open round of a gate that is held."""
-    return bool(
-        Change.objects.filter(lane=gate.lane, campaign_id=gate.id, round=gate.round).exists()
-    )

@@ -51,7 +51,6 @@ class Campaign(models.Model):
     venue = models.CharField(max_length=300, blank=True)
     hours = models.CharField(max_length=200, blank=True)
     reveal = models.CharField(max_length=8, default="always")
-    template = models.CharField(max_length=16, blank=True)
     #: The lapsed campaign that this one tries again, with what was within reach then.
     follows = models.UUIDField(null=True, unique=True)
     created_at = models.DateTimeField()
