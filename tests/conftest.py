@@ -18,12 +18,22 @@ from countmein.members.models import Organiser
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Between tests the tables are emptied, which the site itself may not do to its books."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Between tests the tables are emptied, which the site itself may not do to its books.
+
+    Children that a test has killed may leave a session behind for a moment; it would keep the
+    database from being dropped.
+    """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('ledger_transfer') IS NOT NULL")
         if cursor.fetchone() == (True,):
             cursor.execute("GRANT TRUNCATE ON ledger_transfer TO CURRENT_USER")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def ask(url: str) -> Any:
