@@ -186,3 +186,21 @@ def pence(amount_minor: int) -> Money:
 def test_money_is_never_a_fraction(amount: object) -> None:
     with pytest.raises(MoneyRefused):
         Money(amount_minor=amount, currency="GBP")  # type: ignore[arg-type]
+
+
+@settings(max_examples=5000, deadline=None)
+@given(gifts, st.integers(0, 10**9), st.text("abc", max_size=3))
+def test_r_11_splits_add_up_to_the_last_unit(
+    weights: dict[str, int], total: int, seed: str
+) -> None:
+    if not weights:
+        return
+    shares, whole = hamilton(weights, total=total, seed=seed), sum(weights.values())
+    assert total == sum(shares.values())
+    assert all(abs(shares[key] - Fraction(w * total, whole)) < 1 for key, w in weights.items())
+
+
+def test_r_11_rounding_each_share_by_itself_loses_or_invents_money() -> None:
+    """The negative control: three equal parts of 100 do not add up when each is rounded."""
+    assert 100 != sum(round(100 / 3) for _part in range(3))
+    assert 100 == sum(hamilton({"a": 1, "b": 1, "c": 1}, total=100, seed="x").values())
