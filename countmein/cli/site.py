@@ -187,12 +187,18 @@ def enter_site(path: Path) -> None:
 
 
 def enter_django(path: Path) -> None:
-    """Enter the site and load Django, for commands that call verbs and queries."""
+    """Enter the site and load Django, for commands that call verbs and queries.
+
+    A site that does not run may never have run: its tables are made first.
+    """
     enter_site(path)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countmein.settings")
     import django
+    from django.core.management import call_command
 
     django.setup()
+    if not is_running(path):
+        call_command("migrate", verbosity=0)
 
 
 def check_server(dsn: str) -> None:

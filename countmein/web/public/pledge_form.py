@@ -105,6 +105,9 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
 
 def _check_address(form: Filled) -> None:
     """Look at the address with the other fields, so that all faults are named at once."""
+    if not form.said("email"):
+        form.blame("email", gettext("Write your e-mail address."))
+        return
     try:
         mailbox(form.said("email"))
     except AddressRefused:
