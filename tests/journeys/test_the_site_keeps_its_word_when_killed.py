@@ -65,7 +65,7 @@ def all_once(story: Story) -> None:
     assert ["open", "tipped", "settling", "settled"] == [step["state"] for step in seen["history"]]
     # What a dead sender had claimed is sent by another when the claim is two minutes old. The one
     # message on the wire when it died may have arrived: that one is never sent again.
-    story.live.until(lambda: CROWD - 1 <= sum(told(story)), 150)
+    story.live.until(lambda: CROWD - 1 <= sum(told(story)), 60)
     assert 1 == max(told(story))
 
 
