@@ -13,6 +13,8 @@ from procrastinate.tasks import Task
 
 #: Queues by promise: what touches money, what decides, what is sent to people, the rest.
 QUEUES = ("money", "counting", "sends", "chores")
+#: A backlog of mails must not keep a campaign from being counted, or a card from being charged.
+PRIORITIES = {"counting": 2, "money": 1}
 
 
 class _Retry(RetryStrategy):
@@ -37,7 +39,7 @@ def job(*, name: str, queue: str) -> Callable[[Callable[..., None]], Task[..., N
     """Declare a verb's job under a name that outlives moves of its code."""
     if queue not in QUEUES:
         raise ValueError(f"there is no queue {queue}")
-    return app.task(name=name, queue=queue, retry=_RETRY)
+    return app.task(name=name, queue=queue, retry=_RETRY, priority=PRIORITIES.get(queue, 0))
 
 
 def defer(task: Task[..., None, ...], *, once: str | None = None, **ids: Any) -> bool:

@@ -69,7 +69,10 @@ def forget_mandates(*, lane: int, pledge_ids: Iterable[uuid.UUID]) -> None:
 @job(name="payments.make_mandates", queue="money")
 def make_mandates() -> None:
     """Ask the provider for every mandate that is wanted, and to forget those let go."""
-    while keys := _claim("payments_mandate", ("wanted", "forgetting"), None):
+    ends = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < ends and (
+        keys := _claim("payments_mandate", ("wanted", "forgetting"), None)
+    ):
         _in_threads(_one_mandate, Mandate.objects.filter(pk__in=keys))
 
 

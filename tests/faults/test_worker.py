@@ -10,7 +10,11 @@ from django.db import connection
 from procrastinate.contrib.django import app
 
 from countmein.base import jobs
+from countmein.base.jobs import defer
+from countmein.campaigns.actions.count import count
+from countmein.campaigns.actions.tell import tell
 from countmein.schedule import chores
+from tests.conftest import Launch, Site
 
 pytestmark = pytest.mark.slow
 
@@ -69,3 +73,16 @@ def test_jobs_of_a_vanished_worker_are_given_back_one_by_one(transactional_db: N
             )
     chores()
     assert ["failed", "todo", "todo"] == [status for _name, status in _states()]
+
+
+def test_counting_is_taken_before_a_backlog_of_mails(site: Site, launch: Launch) -> None:
+    """The worker takes the job of the highest priority first, and among those the oldest."""
+    campaign = launch()
+    for _mail in range(3):
+        defer(tell, campaign_id=str(campaign.id), topic="confirm", pledge_ids=[])
+    defer(count, once=f"count:{campaign.id}", campaign_id=str(campaign.id))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM procrastinate_register_worker_v1()")
+        (worker,) = cursor.fetchone()
+        cursor.execute("SELECT task_name FROM procrastinate_fetch_job_v2(NULL, %s)", [worker])
+        assert ("campaigns.count",) == cursor.fetchone()
