@@ -14,10 +14,12 @@ from django.conf import settings
 from django.db import connection
 
 from countmein import schedule
+from countmein.base.clock import real_now
 from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
+from countmein.outreach import actions as outreach
 from countmein.outreach.actions import Letterhead, Post, address_lane, park_orphans, post, send
 from countmein.outreach.channels import CHANNELS
 from countmein.outreach.channels.port import Mail
@@ -160,3 +162,17 @@ def _unsent() -> int:
         cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
         (jobs,) = cursor.fetchone()
     return int(jobs) + Delivery.objects.all_lanes().filter(state="queued").count()
+
+
+def test_a_worker_that_froze_finds_its_mail_taken_by_another(transactional_db: None) -> None:
+    """Between taking a message and sending it a worker may sleep for longer than a claim lasts."""
+    head = outreach.Letterhead(subject="Hello", lines=("Hello",))
+    outreach.post(
+        [outreach.Post(once="x", topic="test", letter=head, lane=1, to_address="x@example.org")]
+    )
+    (frozen,) = outreach._claim()
+    Delivery.objects.all_lanes().update(due_at=real_now() - timedelta(seconds=1))
+    (awake,) = outreach._claim()
+    assert not outreach._begin(frozen)
+    assert outreach._begin(awake)
+    assert not outreach._begin(awake)

@@ -77,3 +77,15 @@ def test_who_left_may_pledge_again(site: Site, launch: Launch, join: Join) -> No
     site.work()
     assert ("withdrawn", "active") == (pledge_of(first).state, pledge_of(second).state)
     site.check()
+
+
+def test_a_mailbox_gets_three_confirmation_mails_a_day_whoever_asks(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """Five campaigns, one address: it is nobody's mail bomb, and all five pledges stand."""
+    address = "bombed@example.org"
+    for number in range(5):
+        member = {"email": address, "name": "Ben"}
+        join(launch(confirm="email"), "ben", key=f"key-{number}", member=member)
+        site.work()
+    assert 3 == len(site.mails(address))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.actions.draft_again import draft_again
 from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.secure import secure
+from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
+from countmein.payments.actions import make_mandates
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
 from tests.conftest import Launch, Site
 
@@ -63,3 +68,28 @@ def test_releasing_twice_changes_nothing(site: Site, launch: Launch, join: Join)
 def _people(campaign: Any) -> tuple[int, int]:
     tally = public_view(campaign)["tally"]
     return tally["people"], tally["waiting_people"]
+
+
+def test_a_card_that_is_saved_after_the_end_does_not_make_its_pledge_count(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """The provider's answer can come when the campaign is over: then nobody is to be counted."""
+    campaign = launch(kinds=["money"], currency="EUR")
+    said = join(campaign, "ben", amount=1500, payment_method="pm_card_visa")
+    make_mandates()
+    cancel(campaign=campaign)
+    secure(str(campaign.id))
+    assert "unsecured" == pledge_of(said).state
+    site.work()
+    assert "released" == pledge_of(said).state
+
+
+def test_a_release_that_is_run_again_leaves_one_draft(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    campaign = launch()
+    join(campaign, "ben")
+    site.work()
+    draft_again(campaign)
+    draft_again(campaign)
+    assert 1 == Campaign.objects.filter(follows=campaign.id).count()
