@@ -1,6 +1,8 @@
 """Run the payment provider: `python -m sandbox.payments --port 0 --book provider.sqlite3 …`."""
 
 import argparse
+import asyncio
+import contextlib
 import socket
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 from sandbox.book import Writer
 from sandbox.loopback import HOST, app, bind, run, serve
 from sandbox.payments.app import Provider
-from sandbox.payments.book import SCHEMA
+from sandbox.payments.book import SCHEMA, upgrade
+from sandbox.payments.terms import Clock, Terms
 from sandbox.payments.webhooks import Deliverer
 
 
@@ -19,14 +22,21 @@ def main() -> None:
     parser.add_argument("--webhook-url", help="where events are posted; none without it")
     parser.add_argument("--webhook-secret", default="", help="signs the events")
     parser.add_argument("--rate", type=int, default=500, help="writes a second per endpoint")
+    parser.add_argument("--fee-bp", type=int, default=150, help="fee, in basis points")
+    parser.add_argument("--fee-fixed", type=int, default=25, help="fee, fixed part in cents")
     asked = parser.parse_args()
     listener = bind(asked.port)
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
     book = Writer(path=asked.book, schema=SCHEMA)
-    webhooks = Deliverer(book=book, url=asked.webhook_url, secret=asked.webhook_secret)
-    provider = Provider(book=book, webhooks=webhooks, rate=asked.rate)
-    port = listener.getsockname()[1]
+    book.read(upgrade)
+    clock = Clock()
+    terms = Terms(fee_bp=asked.fee_bp, fee_fixed=asked.fee_fixed)
+    webhooks = Deliverer(book=book, url=asked.webhook_url, secret=asked.webhook_secret, clock=clock)
+    provider = Provider(
+        book=book, webhooks=webhooks, rate=asked.rate, url=url, terms=terms, clock=clock
+    )
     print(
-        f"sandbox.payments: http://{HOST}:{port} book={asked.book}"
+        f"sandbox.payments: {url} book={asked.book}"
         f" webhooks={asked.webhook_url or 'off'} rate={asked.rate}/s",
         file=sys.stderr,
         flush=True,
@@ -39,7 +49,11 @@ def main() -> None:
 
 async def _serve(provider: Provider, webhooks: Deliverer, listener: socket.socket) -> None:
     webhooks.start()
+    ticking = asyncio.ensure_future(provider.keep_time())
     await serve(app(provider.answer), listener=listener)
+    ticking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await ticking
     webhooks.close()
 
 

@@ -23,6 +23,29 @@ STEPS = {
     **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10),
     **dict.fromkeys(("isk", "ugx"), 100),
 }
+# Counted in whole units. Source: the same page, zero-decimal currencies; and the two above.
+ZERO_DECIMAL = frozenset(
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+        "isk",
+        "ugx",
+    ]
+)
+THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 
 
 class Problem(Exception):
@@ -34,10 +57,12 @@ class Problem(Exception):
         *,
         status: int = 400,
         kind: str = "invalid_request_error",
+        headers: dict[str, str] | None = None,
         **more: Any,
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
         self.body = {"error": {"message": message, "type": kind, **more}}
 
 
@@ -49,12 +74,18 @@ def decode(raw: bytes) -> dict[str, Any]:
     except ValueError:
         raise Problem("Invalid request body.") from None
     for name, text in pairs:
+        # `a[]=x` adds to the list `a`; so does `a[3]=x`.
         *outer, last = re.findall(r"[^\[\]]+", name) or [name]
         inner = form
         for step in outer:
             inner = inner.setdefault(step, {})
             if not isinstance(inner, dict):
                 raise Problem(f"Invalid hash: {name}", param=outer[0])
+        if name.endswith("[]") and name != "[]":
+            inner = inner.setdefault(last, {})
+            if not isinstance(inner, dict):
+                raise Problem(f"Invalid array: {name}", param=last)
+            last = str(len(inner))
         inner[last] = text
     return form
 
@@ -118,9 +149,70 @@ def flag(form: dict[str, Any], name: str) -> bool:
     return bool(text == "true")
 
 
+def text(form: dict[str, Any], name: str, *, longest: int = 5000) -> str | None:
+    """Read a text, None if absent or empty."""
+    found = form.get(name)
+    if found is not None and not isinstance(found, str):
+        raise Problem(f"Invalid string: {name}", param=name)
+    if found and len(found) > longest:
+        raise Problem(f"Invalid string: at most {longest} characters.", param=name)
+    return found or None
+
+
+def choice(form: dict[str, Any], name: str, known: tuple[str, ...], *, default: str) -> str:
+    """Read one of a few words."""
+    found = form.get(name, default)
+    if found not in known:
+        raise Problem(f"Invalid {name}: must be one of {', '.join(known)}", param=name)
+    return str(found)
+
+
+def inner(form: dict[str, Any], name: str, known: str = "") -> dict[str, Any]:
+    """Read a hash or list such as `name[…]`, empty if absent; `known` names what it may hold."""
+    found = form.get(name) or {}
+    if not isinstance(found, dict):
+        raise Problem("Invalid hash", param=name)
+    for each in found if known else ():
+        if each not in known.split():
+            raise Problem(
+                f"Received unknown parameter: {name}[{each}]",
+                code="parameter_unknown",
+                param=f"{name}[{each}]",
+            )
+    return found
+
+
+def instant(form: dict[str, Any], name: str) -> int:
+    """Read a time in seconds since 1970."""
+    found = form[name]
+    if not isinstance(found, str) or not re.fullmatch(r"[0-9]{1,11}", found):
+        raise Problem(f"Invalid timestamp: {name}", param=name)
+    return int(found)
+
+
+def created_range(form: dict[str, Any]) -> dict[str, int]:
+    """Read `created=…` or `created[gte|gt|lte|lt]=…` as signs and seconds."""
+    given = form.get("created")
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        return {"=": instant(form, "created")}
+    signs = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
+    named = inner(form, "created", " ".join(signs))
+    return {signs[name]: instant(named, name) for name in named}
+
+
+def address(form: dict[str, Any], name: str) -> str | None:
+    """Read a web address, None if absent."""
+    found = text(form, name)
+    if found is not None and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+([/?#]\S*)?", found):
+        raise Problem("Not a valid URL", code="url_invalid", param=name)
+    return found
+
+
 def metadata(form: dict[str, Any]) -> dict[str, str]:
     """Read `metadata[…]`."""
     given = form.get("metadata") or {}
-    if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
+    if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
         raise Problem("Invalid hash", param="metadata")
     return given

@@ -1,4 +1,4 @@
-"""Tell the platform what happened: signed, again and again until it says 2xx."""
+"""Tell the platform what happened: signed, again and again until it says 2xx, for three days."""
 
 import asyncio
 import functools
@@ -6,17 +6,40 @@ import hashlib
 import heapq
 import hmac
 import http.client
+import json
+import random
 import sqlite3
 import threading
 import time
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.book import Writer
+from sandbox.payments.terms import Clock
 
 # Four connections keep up with a few hundred charges a second.
 WORKERS = 4
 TIMEOUT_SECONDS = 10
 LONGEST_WAIT_SECONDS = 60.0
+# For so long, by the provider's clock, an event is sent again.
+GIVES_UP_SECONDS = 3 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How deliveries misbehave, by one seed.
+
+    Each event is sent 1 to `copies` times, each copy up to `spread_seconds` late (so that they
+    arrive in another order), with probability `loss` not at all. `is_held`: nothing is sent
+    before `deliver` is asked for.
+    """
+
+    seed: int = 0
+    copies: int = 1
+    spread_seconds: float = 0.0
+    loss: float = 0.0
+    is_held: bool = False
 
 
 def sign(payload: bytes, *, secret: str, at: int) -> str:
@@ -33,7 +56,10 @@ def wait_seconds(tries: int) -> float:
 class Deliverer:
     """Threads that carry owed webhooks to one address; the book remembers what is still owed."""
 
-    def __init__(self, *, book: Writer, url: str | None, secret: str) -> None:
+    def __init__(self, *, book: Writer, url: str | None, secret: str, clock: Clock) -> None:
+        self._clock = clock
+        self._manners = Manners()
+        self._draw = random.Random(0)
         self._book = book
         self._url = urlsplit(url) if url else None
         self._secret = secret
@@ -58,8 +84,40 @@ class Deliverer:
         if self._url and owed:
             with self._changed:
                 for event, payload in owed:
-                    heapq.heappush(self._due, (time.monotonic(), 0, event, payload))
+                    self._take_on(event, payload)
                 self._changed.notify(len(owed))
+
+    def _take_on(self, event: str, payload: str) -> None:
+        manners = self._manners
+        if self._draw.random() < manners.loss:
+            return  # it stays owed, and nobody ever sends it
+        for _copy in range(self._draw.randint(1, manners.copies)):
+            at = time.monotonic() + self._draw.uniform(0, manners.spread_seconds)
+            heapq.heappush(self._due, (at, 0, event, payload))
+
+    def misbehave(self, asked: Any) -> None:
+        """`webhooks`: {"seed", "copies", "spread_seconds", "loss", "is_held"}, or null.
+
+        Raises ValueError, TypeError.
+        """
+        manners = Manners(**(asked or {}))
+        if manners.copies < 1 or not 0 <= manners.loss <= 1 or manners.spread_seconds < 0:
+            raise ValueError("webhooks")
+        with self._changed:
+            self._manners, self._draw = manners, random.Random(manners.seed)
+            self._changed.notify_all()
+
+    def flush(self, asked: Any) -> None:
+        """`deliver`: "all" sends at once whatever is still owed, lost or held."""
+        if asked != "all":
+            raise ValueError("deliver")
+        with self._changed:
+            self._manners = replace(self._manners, is_held=False)
+            known = {event for _at, _tries, event, _payload in self._due}
+            self._due = [(0.0, *rest) for _at, *rest in self._due]
+            self._due += [(0.0, 0, *row) for row in self._book.read(_owed) if row[0] not in known]
+            heapq.heapify(self._due)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop after the deliveries under way; the rest stays owed in the book."""
@@ -77,16 +135,21 @@ class Deliverer:
             if is_taken:
                 settled = self._book.run(functools.partial(_settle, event=event))
                 asyncio.run_coroutine_threadsafe(settled, self._loop)
-            elif not self._is_closing:
+            elif not self._is_closing and not self._is_old(payload):
                 again = time.monotonic() + wait_seconds(tries + 1)
                 with self._changed:
                     heapq.heappush(self._due, (again, tries + 1, event, payload))
                     self._changed.notify()
 
+    def _is_old(self, payload: str) -> bool:
+        created = int(json.loads(payload)["created"])
+        return self._clock.now() - created > GIVES_UP_SECONDS
+
     def _next(self) -> tuple[float, int, str, str] | None:
         with self._changed:
             while not self._is_closing:
-                wait = self._due[0][0] - time.monotonic() if self._due else None
+                is_ready = self._due and not self._manners.is_held
+                wait = self._due[0][0] - time.monotonic() if is_ready else None
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._due)
                 self._changed.wait(wait)

@@ -25,10 +25,23 @@ def _all(connection: sqlite3.Connection, kind: str) -> list[dict[str, Any]]:
     return [json.loads(row[0]) for row in rows]
 
 
+def _tried(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Every try to take money. Money that is only held was not taken."""
+    return [
+        each
+        for each in _all(connection, "charge")
+        if each["status"] != "succeeded" or each.get("captured", True)
+    ]
+
+
 def charges(connection: sqlite3.Connection) -> dict[str, Any]:
     """Return every charge tried, oldest first, in the provider's units."""
-    items = [{name: charge[name] for name in SHOWN} for charge in _all(connection, "charge")]
-    return {"items": items}
+    return {"items": [{name: each[name] for name in SHOWN} for each in _tried(connection)]}
+
+
+def movements(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return every line of every balance, oldest first."""
+    return {"items": _all(connection, "balance_transaction")}
 
 
 def summary(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -37,10 +50,10 @@ def summary(connection: sqlite3.Connection) -> dict[str, Any]:
     refunded: Counter[str] = Counter()
     per_reference: Counter[str] = Counter()
     per_pledge: Counter[str] = Counter()
-    tried = _all(connection, "charge")
+    tried = _tried(connection)
     succeeded = [charge for charge in tried if charge["status"] == "succeeded"]
     for charge in succeeded:
-        charged[charge["currency"]] += charge["amount"]
+        charged[charge["currency"]] += charge.get("amount_captured") or charge["amount"]
         refunded[charge["currency"]] += charge["amount_refunded"]
         per_reference[charge["metadata"].get("reference", "")] += 1
         per_pledge[charge["metadata"].get("pledge", "")] += 1
@@ -50,7 +63,22 @@ def summary(connection: sqlite3.Connection) -> dict[str, Any]:
         "refunds": len(_all(connection, "refund")),
         "charged": charged,
         "refunded": refunded,
+        "fees": _sums(connection, "fee"),
+        "balance": _sums(connection, "net"),
+        "disputes": Counter(each["status"] for each in _all(connection, "dispute")),
+        "transfers": len(_all(connection, "transfer")),
+        "payouts": Counter(each["status"] for each in _all(connection, "payout")),
         "charges_per_reference": per_reference,
         "charges_per_pledge": per_pledge,
         "customers": sum(not each.get("deleted") for each in _all(connection, "customer")),
     }
+
+
+def _sums(connection: sqlite3.Connection, name: str) -> Counter[str]:
+    """Add one figure of the platform's own lines up, per currency."""
+    rows = connection.execute(
+        "SELECT currency, sum(json_extract(body, ?)) FROM objects"
+        " WHERE kind = 'balance_transaction' AND account IS NULL GROUP BY 1",
+        (f"$.{name}",),
+    )
+    return Counter(dict(rows.fetchall()))

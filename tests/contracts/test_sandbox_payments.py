@@ -173,7 +173,12 @@ def test_what_was_made_can_be_retrieved_and_listed(provider: Any) -> None:
     intent = ask(provider, "GET", f"/v1/payment_intents/{made[0]}")[1]
     charge = ask(provider, "GET", f"/v1/charges/{intent['latest_charge']}")[1]
     line = ask(provider, "GET", f"/v1/balance_transactions/{charge['balance_transaction']}")[1]
-    assert (500, charge["id"]) == (line["net"], line["source"])
+    assert (500, 33, 467, charge["id"]) == (
+        line["amount"],
+        line["fee"],
+        line["net"],
+        line["source"],
+    )
     ask(provider, "POST", f"/v1/payment_methods/{attached['id']}/detach", {})
     status, _, _ = pay(provider, uuid.uuid4().hex, customer=customer, payment_method=attached["id"])
     assert 400 == status
