@@ -177,7 +177,7 @@ def voucher_code(random: bytes) -> str:
     """A voucher's code, `XXXX-XXXX-XXXX`: eleven letters from seven random bytes and a check."""
     count = _VOUCHER_LETTERS - 1
     body = _letters(_leading_bits(random, 5 * count), count)
-    letters = (body + _ALPHABET[_check(_digits(body))]).upper()
+    letters = (body + check_letter(body)).upper()
     return "-".join(letters[start : start + 4] for start in range(0, _VOUCHER_LETTERS, 4))
 
 
@@ -202,6 +202,14 @@ def voucher_ok(code: str) -> bool:
     except CodeRefused:
         return False
     return True
+
+
+def check_letter(letters: str) -> str:
+    """The letter that guards these: every single wrong letter and every swap of neighbours shows.
+
+    Raises CodeRefused if a letter is not one that codes are made of.
+    """
+    return _ALPHABET[_check(_digits(letters))]
 
 
 def _check(digits: Iterable[int]) -> int:
