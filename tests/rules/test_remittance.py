@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,13 @@ def test_one_slip_leads_back_to_the_reference_meant(code: str, data: st.DataObje
 def test_any_text_is_read_without_failing(text: str) -> None:
     for found in find_references(text):
         assert found == reference_text(found)
+
+
+def test_a_hostile_text_costs_no_more_than_a_long_one() -> None:
+    began = time.process_time()
+    find_references("RF00O1I" * 100_000)
+    list(near_references("RF11" * 100_000))
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("code", ["", "a" * 21, "oil", "ä", "a b"])
