@@ -98,6 +98,15 @@ def parse_minor(text: str, currency: str) -> int:
     return int(whole + part.ljust(digits, "0"))
 
 
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """The decimal text of an amount of zero or more, with all decimals; `parse_minor` reads it."""
+    digits = exponent(currency)
+    if digits == 0:
+        return str(amount_minor)
+    whole, part = divmod(amount_minor, 10**digits)
+    return f"{whole}.{part:0{digits}d}"
+
+
 def hamilton(weights: Mapping[str, int], *, total: int, seed: str) -> dict[str, int]:
     """Share out `total` in proportion to `weights`, to the last unit.
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from pydantic import ValidationError
 
 from countmein.rules.conditions import MAX_NUMBER
-from countmein.rules.money import MoneyRefused, exponent, parse_minor
+from countmein.rules.money import MoneyRefused, decimal_text, exponent, parse_minor
 
 _HOURS: Final = re.compile(r"([0-9]{1,5})(?::([0-5][0-9]))?")
 _WHOLE: Final = re.compile(r"[0-9]{1,13}")
@@ -118,15 +118,6 @@ class Filled:
 def hours_text(minutes: int) -> str:
     """Write minutes the way the form reads them."""
     return f"{minutes // 60}:{minutes % 60:02d}"
-
-
-def decimal_text(amount_minor: int, currency: str) -> str:
-    """Write minor units the way the form reads them."""
-    digits = exponent(currency)
-    if digits == 0:
-        return str(amount_minor)
-    whole, rest = divmod(amount_minor, 10**digits)
-    return f"{whole}.{rest:0{digits}d}"
 
 
 def amount_field(amount: int, *, kind: str, currency: str) -> str:

@@ -10,6 +10,7 @@ from countmein.rules.money import (
     CurrencyMismatch,
     Money,
     MoneyRefused,
+    decimal_text,
     exponent,
     hamilton,
     parse_minor,
@@ -204,3 +205,10 @@ def test_r_11_rounding_each_share_by_itself_loses_or_invents_money() -> None:
     """The negative control: three equal parts of 100 do not add up when each is rounded."""
     assert 100 != sum(round(100 / 3) for _part in range(3))
     assert 100 == sum(hamilton({"a": 1, "b": 1, "c": 1}, total=100, seed="x").values())
+
+
+@MODEST
+@given(st.integers(0, 10**17), st.sampled_from(["EUR", "JPY", "KWD"]))
+def test_an_amount_survives_its_decimal_text(amount_minor: int, currency: str) -> None:
+    amount_minor //= 10 ** (3 - exponent(currency))
+    assert amount_minor == parse_minor(decimal_text(amount_minor, currency), currency)

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from countmein.campaigns.bodies import CampaignBody
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.terms import Fault
-from countmein.rules.money import EXPONENT_OF
-from countmein.web.forms import Filled, amount_field, decimal_text, without_blanks
+from countmein.rules.money import EXPONENT_OF, decimal_text
+from countmein.web.forms import Filled, amount_field, without_blanks
 from countmein.web.templatetags.words import locale
 
 
