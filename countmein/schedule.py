@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, cast
 
-from django.db import close_old_connections, connection, connections
+from django.db import close_old_connections, connection, connections, transaction
 from django.db.models import Min
 from procrastinate.contrib.django import app
 
@@ -24,6 +24,8 @@ from countmein.base.idempotency import forget_old
 from countmein.base.jobs import QUEUES, defer
 from countmein.base.jobs_rescue import give_back, note_worker
 from countmein.base.models import Heartbeat
+from countmein.campaigns.actions.accept import stopped
+from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
 from countmein.campaigns.actions.count import count, uncounted
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
@@ -31,9 +33,17 @@ from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Gate
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
-from countmein.payments import actions as payments
 from countmein.payments import events
-from countmein.payments.models import Charge, ChargeState, Mandate, Refund, RefundState
+from countmein.payments.actions import due as payments
+from countmein.payments.models import (
+    Charge,
+    ChargeState,
+    HostedPage,
+    Mandate,
+    PageState,
+    Refund,
+    RefundState,
+)
 from countmein.rules.states import CampaignState
 
 log = logging.getLogger(__name__)
@@ -57,16 +67,12 @@ def sweep() -> None:
     )
     _hand_out(settle, "settle", _to_settle(now))
     _hand_out(release, "release", _to_release(now))
-    due = payments.has_due()
-    for task, is_due in (
-        (payments.make_mandates, due["mandates"]),
-        (payments.charge_due, due["charges"]),
-        (payments.refund_due, due["refunds"]),
-        (events.read_events, events.has_news()),
-        (outreach.send, outreach.has_due()),
-    ):
-        if is_due:
-            defer(task, once=task.name)
+    _hand_out(ask_anew, "ask_anew", to_ask_anew())
+    due = [*payments.due_jobs()]
+    due += [events.read_events] if events.has_news() else []
+    due += [outreach.send] if outreach.has_due() else []
+    for task in due:
+        defer(task, once=task.name)
 
 
 def _hand_out(task: Any, name: str, ids: Iterable[Any]) -> None:
@@ -86,18 +92,23 @@ def _to_settle(now: datetime) -> list[Any]:
         cursor.execute(
             """
             SELECT g.id FROM campaigns_gate g
-            WHERE g.state = 'tipped' OR g.state IN ('settling', 'settled') AND (
-                  g.accepted_round < g.round
+            WHERE g.state = 'tipped' AND g.charging_stopped_at IS NULL
+               OR g.state IN ('settling', 'topup', 'settled') AND (
+                  g.accepted_round < g.round AND g.charging_stopped_at IS NULL
                   OR EXISTS (SELECT FROM payments_charge c WHERE c.lane = g.lane
                      AND c.campaign_id = g.id AND NOT c.is_read AND c.state IN ('paid', 'failed'))
+                  OR EXISTS (SELECT FROM payments_charge c WHERE c.lane = g.lane
+                     AND c.campaign_id = g.id AND c.asks > c.asks_told)
                   OR EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
-                     AND r.campaign_id = g.id AND NOT r.is_read AND r.state = 'done'))
-               OR g.state = 'settling'
+                     AND r.campaign_id = g.id AND NOT r.is_read AND r.state IN ('done', 'moot')))
+               OR (g.state = 'settling' OR g.state = 'topup' AND g.topup_until <= %(now)s)
+                  AND g.charging_stopped_at IS NULL
                   AND NOT EXISTS (SELECT FROM campaigns_pledge p WHERE p.lane = g.lane
                      AND p.campaign_id = g.id AND p.state = 'accepted')
                   AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
-                     AND r.campaign_id = g.id AND r.state <> 'done')
-               OR g.state IN ('settling', 'settled') AND EXISTS (
+                     AND r.campaign_id = g.id AND r.state NOT IN ('done', 'moot'))
+               OR g.state IN ('settling', 'topup', 'settled')
+                  AND g.charging_stopped_at IS NULL AND EXISTS (
                      SELECT FROM campaigns_campaign k, campaigns_tally t, campaigns_pledge p
                      WHERE k.id = g.id AND k.cap <> '{}' AND t.lane = g.lane AND t.id = g.id
                      AND p.lane = g.lane AND p.campaign_id = g.id AND p.state = 'unsecured'
@@ -109,36 +120,64 @@ def _to_settle(now: datetime) -> list[Any]:
         return [campaign_id for (campaign_id,) in cursor.fetchall()]
 
 
-def _to_release(now: Any) -> list[Any]:
-    ended = (CampaignState.lapsed, CampaignState.cancelled, CampaignState.released)
-    gates = Gate.objects.all_lanes().filter(closed_at=None)
-    over = gates.filter(state__in=ended) | gates.filter(
-        state=CampaignState.settled, deadline__lte=now
-    )
-    return list(over.values_list("id", flat=True))
+def _to_release(now: datetime) -> list[Any]:
+    """Campaigns that are over and not closed yet; one that only waits for refunds is left alone
+    until one of them is made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT g.id FROM campaigns_gate g
+            WHERE g.closed_at IS NULL AND (g.state IN ('lapsed', 'cancelled', 'released')
+                  OR g.state = 'settled' AND g.deadline <= %s
+                     AND g.charging_stopped_at IS NULL)
+              AND (NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
+                     AND r.campaign_id = g.id AND r.state NOT IN ('done', 'moot'))
+                OR EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
+                     AND r.campaign_id = g.id AND NOT r.is_read AND r.state IN ('done', 'moot'))
+                OR EXISTS (SELECT FROM campaigns_pledge p WHERE p.lane = g.lane
+                     AND p.campaign_id = g.id
+                     AND p.state IN ('unconfirmed', 'unsecured', 'active', 'held')))
+            """,
+            [now],
+        )
+        return [campaign_id for (campaign_id,) in cursor.fetchall()]
 
 
 def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
     """The first instant of the site's clock in (after, until] at which something falls due."""
-    within = {"gt": after, "lte": until}
     rows = (
         ("deadline", Gate.objects.all_lanes().filter(closed_at=None)),
+        ("topup_until", Gate.objects.all_lanes().filter(state=CampaignState.topup)),
         ("due_at", Charge.objects.all_lanes().filter(state=ChargeState.DUE)),
         ("due_at", Refund.objects.all_lanes().filter(state=RefundState.DUE)),
+        ("expires_at", HostedPage.objects.all_lanes().filter(state=PageState.OPEN)),
     )
-    firsts = [
-        found.filter(**{f"{field}__{how}": at for how, at in within.items()}).aggregate(
-            first=Min(field)
-        )["first"]
-        for field, found in rows
-    ]
+    firsts = [_first(found, field, after=after, until=until) for field, found in rows]
+    unasked = Gate.objects.all_lanes().filter(state=CampaignState.open, reminded_at=None)
+    near = _first(unasked, "deadline", after=after + ASK_ANEW, until=until + ASK_ANEW)
+    firsts.append(near and near - ASK_ANEW)
     return min((first for first in firsts if first is not None), default=None)
 
 
+def _first(rows: Any, field: str, *, after: datetime, until: datetime) -> datetime | None:
+    """The earliest value of a field in (after, until]."""
+    within = rows.filter(**{f"{field}__gt": after, f"{field}__lte": until})
+    found: datetime | None = within.aggregate(first=Min(field))["first"]
+    return found
+
+
 def unfinished() -> list[str]:
-    """Name the kinds of work that are due or under way now; empty when the site is at rest."""
-    now = site_now()
-    due = payments.has_due()
+    """Name the kinds of work that are due or under way now; empty when the site is at rest.
+
+    All looks see one instant: work that is handed on between two looks would hide from both.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return _unfinished(site_now())
+
+
+def _unfinished(now: datetime) -> list[str]:
     gates = Gate.objects.all_lanes()
     looks: dict[str, Callable[[], Any]] = {
         "jobs": _has_jobs,
@@ -147,21 +186,12 @@ def unfinished() -> list[str]:
         "deadlines": gates.filter(state=CampaignState.open, deadline__lte=now).exists,
         "settling": lambda: _to_settle(now),
         "releasing": lambda: _to_release(now),
-        "cards": lambda: (
-            due["mandates"]
-            or Mandate.objects.all_lanes().filter(state__in=["wanted", "forgetting"]).exists()
-        ),
-        "charges": lambda: (
-            due["charges"] or Charge.objects.all_lanes().filter(state=ChargeState.DOING).exists()
-        ),
-        "refunds": lambda: (
-            due["refunds"] or Refund.objects.all_lanes().filter(state=RefundState.DOING).exists()
-        ),
+        "asking anew": to_ask_anew,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,
     }
-    return [name for name, is_open in looks.items() if is_open()]
+    return [name for name, is_open in looks.items() if is_open()] + payments.unfinished()
 
 
 def is_at_rest() -> bool:
@@ -182,6 +212,7 @@ def chores() -> None:
     """Once a minute: what need not be done at once."""
     outreach.park_orphans()
     forget_old()
+    _hand_out(settle, "settle", stopped())
     with connection.cursor() as cursor:
         # Finished jobs are of no further use, nor are failed ones that the sweep repeats; their
         # events outweigh them.

@@ -13,6 +13,7 @@ urlpatterns = [
     re_path(r"^api(?:/|$)", unknown),
     path("hooks/", include("countmein.web.hooks.urls")),
     path("account/", include("allauth.urls")),
+    path("desk/", include("countmein.web.desk.urls")),
     path("organise/", include("countmein.web.organise.urls")),
     path("", include("countmein.web.public.urls")),
 ]

@@ -208,8 +208,6 @@ UnitPrice = Annotated[int, Field(strict=True, ge=1, le=MAX_UNIT_PRICE_MINOR)]
 Timezone = Annotated[str, _string(1, 64)]
 Rule = Annotated[object, BeforeValidator(_rule), _ref("Rule")]
 ConditionJson = Annotated[object, BeforeValidator(_condition), _ref("Condition")]
-#: Only what works is published; the other answers come with a later version.
-OfferedShortfall = Annotated[Shortfall, WithJsonSchema({"type": "string", "enum": ["release"]})]
 Reveal = Annotated[str, StringConstraints(strict=True, pattern="^(always|on_tip)$")]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -267,7 +265,7 @@ class CampaignBody(PlainBody):
     confirm: Confirm = Confirm.email
     minimum: PerKind = {}
     cap: PerKind = {}
-    shortfall: OfferedShortfall = Shortfall.release
+    shortfall: Shortfall = Shortfall.release
     target: TargetBody | None = None
     places: PlaceNames = []
     unit_price_minor: UnitPrice | None = None
@@ -293,7 +291,7 @@ class CampaignPatch(Body):
     confirm: Confirm | None = None
     minimum: PerKind | None = None
     cap: PerKind | None = None
-    shortfall: OfferedShortfall | None = None
+    shortfall: Shortfall | None = None
     target: TargetBody | None = None
     places: PlaceNames | None = None
     unit_price_minor: UnitPrice | None = None

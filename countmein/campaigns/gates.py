@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from django.db import connection
 
 from countmein.campaigns.models import Campaign, Gate
+from countmein.rules import pledging
+from countmein.rules.states import CampaignState, Latch
 
 
 def hold_shared(campaign: Campaign) -> Gate:
@@ -34,6 +38,37 @@ def gate_of(campaign: Campaign) -> Gate:
     gate = Gate.objects.get(lane=campaign.lane, id=campaign.id)
     assert isinstance(gate, Gate)
     return gate
+
+
+def is_accepting(gate: Gate, *, now: datetime) -> bool:
+    """Whether this gate lets a new pledge in."""
+    return pledging.is_accepting(
+        state=CampaignState(gate.state),
+        latch=Latch(gate.latch),
+        deadline=gate.deadline,
+        now=now,
+        topup_until=gate.topup_until,
+    )
+
+
+def shuts_at(gate: Gate) -> datetime:
+    """When the door shuts: at the deadline, or at the end of the round for what is missing."""
+    return max(gate.deadline, gate.topup_until or gate.deadline)
+
+
+def free_places(gate: Gate, given_up: Iterable[Mapping[str, int]]) -> None:
+    """Places under the cap that accepted pledges give up are free again. Call with it held.
+
+    Nobody behind them was served because of them: acceptance looks at the queue once more.
+    """
+    whole = list(given_up)
+    if not whole:
+        return
+    for amounts in whole:
+        for kind, amount in amounts.items():
+            gate.accepted[kind] -= amount
+    gate.accepted_round = 0
+    gate.save(update_fields=["accepted", "accepted_round"])
 
 
 def close_round(*, lane: int, campaign_id: uuid.UUID) -> int:

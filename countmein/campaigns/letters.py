@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from countmein.campaigns.kinds import KINDS, Piece
-from countmein.campaigns.links import campaign_url, confirm_url, manage_url
-from countmein.campaigns.models import Campaign, Pledge, Ticket
-from countmein.campaigns.wording import amount_text, condition_text, money_text, rule_text
+from countmein.campaigns.links import campaign_url, confirm_url, manage_url, secure_url
+from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket
+from countmein.campaigns.wording import (
+    amount_text,
+    condition_text,
+    instant_text,
+    missing_words,
+    money_text,
+    rule_words,
+)
 from countmein.outreach.actions import Letterhead
 from countmein.rules import conditions
-
-
-def instant_text(at: datetime, campaign: Campaign) -> str:
-    """An instant in the campaign's own time zone, with the zone's name."""
-    local = at.astimezone(ZoneInfo(campaign.timezone))
-    return f"{date_format(local, 'DATETIME_FORMAT')} ({campaign.timezone})"
+from countmein.rules.states import PledgeState
 
 
 def confirm_letter(
@@ -61,7 +61,7 @@ def card_refused_letter(campaign: Campaign, pledge: Pledge) -> Letterhead:
             _("Nothing was charged. You can try another card until the deadline."),
         ),
         facts=((_("Deadline"), instant_text(campaign.deadline, campaign)),),
-        links=((_("Try another card"), manage_url(pledge)),),
+        links=((_("Try another card"), secure_url(pledge)),),
     )
 
 
@@ -179,6 +179,29 @@ def left_out_letter(campaign: Campaign, pledge: Pledge, *, by_cap: bool) -> Lett
     )
 
 
+def topup_letter(campaign: Campaign, pledge: Pledge, *, tally: Tally | None) -> Letterhead:
+    """Cards failed, so something is missing: a few days are left to find it."""
+    gone = pledge.state == PledgeState.dropped
+    own = (
+        _("Your own card could not be charged. You can pledge again with another one.")
+        if gone
+        else _("Your pledge stands, and nothing more is asked of you. Could you bring one more?")
+    )
+    return Letterhead(
+        subject=_("So close, something is missing: %(title)s") % {"title": campaign.title},
+        lines=(
+            _("The campaign tipped, but some cards could not be charged, and now it falls short."),
+            _(
+                "Its door is open once more, for three days. If it is still short then, everybody "
+                "gets the money back."
+            ),
+            own,
+        ),
+        facts=((_("Missing"), missing_words(campaign, tally)), (_("Goal"), rule_words(campaign))),
+        links=((_("The campaign"), campaign_url(campaign)), (_("My pledge"), manage_url(pledge))),
+    )
+
+
 def dropped_letter(campaign: Campaign, pledge: Pledge) -> Letterhead:
     """The charge could not be collected."""
     return Letterhead(
@@ -238,12 +261,14 @@ def organiser_letter(campaign: Campaign, topic: str, *, people: int) -> Letterhe
     subject = {
         "tipped": _("Your campaign tipped: %(title)s"),
         "lapsed": _("Your campaign lapsed: %(title)s"),
+        "topup": _("Your campaign is short of money: %(title)s"),
         "settled": _("Your campaign is settled: %(title)s"),
         "released": _("Everybody is released: %(title)s"),
     }[topic]
     line = {
         "tipped": _("The rule holds. What was promised is now carried out, step by step."),
         "lapsed": _("The deadline has passed and the rule did not hold. Everybody is let go."),
+        "topup": _("Cards failed and the rule no longer holds. The door is open for three days."),
         "settled": _("Every accepted pledge has been kept, or dropped where a card failed."),
         "released": _("Nobody owes anything any more, and all refunds are made."),
     }[topic]
@@ -253,12 +278,6 @@ def organiser_letter(campaign: Campaign, topic: str, *, people: int) -> Letterhe
         facts=((_("People in"), str(people)), (_("Goal"), rule_words(campaign))),
         links=((_("The campaign"), campaign_url(campaign)),),
     )
-
-
-def rule_words(campaign: Campaign) -> str:
-    """The campaign's rule in words."""
-    rule = conditions.parse(campaign.rule, path="rule", pledges_allowed=False)
-    return rule_text(rule, currency=campaign.currency)
 
 
 def _promise_facts(

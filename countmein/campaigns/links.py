@@ -35,6 +35,17 @@ def manage_url(pledge: Pledge) -> str:
     return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt_of(pledge)}"
 
 
+def secure_url(pledge: Pledge) -> str:
+    """Where a pledge is secured: it leads on to the provider's page for the card."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/card/?receipt={receipt_of(pledge)}"
+
+
+def came_back_url(pledge: Pledge) -> str:
+    """Where the provider's page leads back to; `{page}` becomes the page's id."""
+    receipt = receipt_of(pledge)
+    return f"{settings.SITE_URL}/p/{pledge.code}/card/back/?receipt={receipt}&page={{page}}"
+
+
 def confirm_url(pledge: Pledge) -> str:
     """The link that confirms a mailbox."""
     return f"{settings.SITE_URL}/p/{pledge.code}/confirm/?token={confirm_token_of(pledge)}"

@@ -10,6 +10,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.rules.canonical import lane_of
+from countmein.rules.conditions import Aggregates
 from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState, Shortfall
 
 #: Pledges in these states keep their mailbox: a second one must wait until they end.
@@ -99,10 +100,16 @@ class Gate(LaneModel):
     round = models.BigIntegerField(default=1)
     tipped_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    #: When the round for what is missing ends; a campaign has one at most.
+    topup_until = models.DateTimeField(null=True)
+    #: When those were asked anew whose card will have expired before it can be charged.
+    reminded_at = models.DateTimeField(null=True)
     #: What has been accepted by kind, so that the cap is judged without a sum over the crowd.
     accepted = models.JSONField(default=dict)
     #: When the last sweep of acceptance found nobody more to accept, at this round.
     accepted_round = models.BigIntegerField(default=0)
+    #: When a batch of charges was not what had been accepted; no charge is written while it is set.
+    charging_stopped_at = models.DateTimeField(null=True)
     #: Set when everybody still outside has been let go after the deadline.
     closed_at = models.DateTimeField(null=True)
 
@@ -133,7 +140,9 @@ class Move(LaneModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["lane", "campaign_id", "state"],
-                condition=models.Q(state__in=["open", "tipped", "lapsed", "cancelled", "released"]),
+                condition=models.Q(
+                    state__in=["open", "tipped", "topup", "lapsed", "cancelled", "released"]
+                ),
                 name="one_move_of_a_kind",
             )
         ]
@@ -234,6 +243,13 @@ class Pledge(LaneModel):
     def person_lane(self) -> int:
         """The lane of the member who pledged."""
         return person_lane(self.mailbox)
+
+
+def totals_of(tally: Tally) -> Aggregates:
+    """What a tally says is in."""
+    return Aggregates(
+        people=tally.people, sums=tally.sum, people_in=tally.places, pledges=frozenset()
+    )
 
 
 def person_lane(mailbox: str) -> int:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db.models import Sum
+
 from countmein.base.clock import site_now
-from countmein.campaigns.actions.count import tally_of, totals_of
+from countmein.campaigns.actions.count import tally_of
+from countmein.campaigns.actions.give_card import failing_charge, require_card_wanted
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.gates import gate_of
-from countmein.campaigns.links import receipt_of, same
+from countmein.campaigns.kinds import needs_card
+from countmein.campaigns.links import receipt_of, same, secure_url
 from countmein.campaigns.models import (
     JOINED_STATES,
     Campaign,
@@ -19,14 +23,24 @@ from countmein.campaigns.models import (
     Report,
     Tally,
     Ticket,
+    totals_of,
 )
 from countmein.campaigns.wording import condition_text, missing_json
-from countmein.payments.models import Charge, ChargeState, Mandate
+from countmein.payments.actions.mandates import consent_of
+from countmein.payments.models import (
+    Charge,
+    ChargeState,
+    Mandate,
+    MandateState,
+    Refund,
+    RefundState,
+)
 from countmein.rules import conditions
 from countmein.rules.canonical import CodeRefused, lane_of_code
 from countmein.rules.conditions import Aggregates
+from countmein.rules.dunning import LADDER
 from countmein.rules.pledging import PledgeRefused, may_change, may_withdraw
-from countmein.rules.states import CampaignState, Latch, PledgeState
+from countmein.rules.states import KEEPING, CampaignState, Latch, PledgeState
 
 
 def pledge_by_code(code: str) -> Pledge | None:
@@ -88,7 +102,14 @@ def pledge_view(pledge: Pledge) -> dict[str, Any]:
             {"kind": said.kind, "answer": said.answer, "minutes": said.minutes, "note": said.note}
             for said in reports
         ],
-        "may_change": _may(may_change, pledge, gate, counted, latch=Latch(gate.latch)),
+        "may_change": _may(
+            may_change,
+            pledge,
+            gate,
+            counted,
+            latch=Latch(gate.latch),
+            topup_until=gate.topup_until,
+        ),
         "may_withdraw": _may(may_withdraw, pledge, gate, counted),
     }
 
@@ -132,24 +153,50 @@ def _is_waitlisted(gate: Gate, pledge: Pledge, counted: bool) -> bool:
     return (
         pledge.state == PledgeState.active
         and counted
-        and gate.state in (CampaignState.settling, CampaignState.settled)
+        and gate.state in KEEPING
         and not is_acceptance_pending(gate, pledge)
     )
 
 
 def _payment(pledge: Pledge) -> dict[str, Any] | None:
-    mandate = Mandate.objects.filter(lane=pledge.lane, pledge_id=pledge.id).order_by("-id").first()
-    charge = Charge.objects.filter(lane=pledge.lane, pledge_id=pledge.id).first()
-    if mandate is None and charge is None:
+    """How the card behind a pledge fares; None where no card is needed."""
+    if not needs_card(pledge):
         return None
+    lane, id = pledge.lane, pledge.id
+    mandates = list(Mandate.objects.filter(lane=lane, pledge_id=id).order_by("-id"))
+    made = next((row for row in mandates if row.state == MandateState.MADE), None)
+    mandate = made or next(iter(mandates), None)
+    charge = Charge.objects.filter(lane=lane, pledge_id=id).first()
+    failing = failing_charge(pledge)
+    allowed = consent_of(lane=lane, pledge_id=id)
+    back = Refund.objects.filter(lane=lane, pledge_id=id, state=RefundState.DONE)
     return {
         "mandate": mandate.state if mandate else None,
+        "mandate_text": allowed.words if allowed else None,
+        "card": made
+        and {
+            "brand": made.card_brand,
+            "last4": made.card_last4,
+            "expires_on": made.card_expires_on,
+        },
+        "secure_url": secure_url(pledge) if _may_give_card(pledge) else None,
         "charge": charge.state if charge else None,
         "amount_minor": charge.amount_minor if charge else None,
-        "next_try_at": charge.due_at
-        if charge and charge.state == ChargeState.DUE and charge.first_failed_at
+        "is_failing": failing is not None,
+        "next_try_at": failing.due_at if failing and failing.state == ChargeState.DUE else None,
+        "last_day": failing.first_failed_at + LADDER[-1]
+        if failing and failing.first_failed_at
         else None,
+        "refunded_minor": back.aggregate(total=Sum("amount_minor"))["total"] or 0,
     }
+
+
+def _may_give_card(pledge: Pledge) -> bool:
+    try:
+        require_card_wanted(pledge)
+    except PledgeRefused:
+        return False
+    return True
 
 
 def _may(rule: Any, pledge: Pledge, gate: Gate, counted: bool, **more: Any) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 
 from countmein.base.clock import site_now
-from countmein.campaigns.actions.count import no_tally, rule_of, tally_of, totals_of
-from countmein.campaigns.gates import gate_of
-from countmein.campaigns.kinds import is_charged
+from countmein.campaigns.actions.count import no_tally, rule_of, tally_of
+from countmein.campaigns.gates import gate_of, is_accepting
+from countmein.campaigns.kinds import is_charged, price_by_kind
 from countmein.campaigns.links import campaign_url
 from countmein.campaigns.models import (
     Campaign,
@@ -20,15 +22,16 @@ from countmein.campaigns.models import (
     Move,
     Pledge,
     Tally,
+    totals_of,
 )
 from countmein.campaigns.own_pledge import pledge_by_code
 from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
 from countmein.members.models import Contact, Organiser
-from countmein.payments.models import Charge, ChargeState
+from countmein.payments import queries as payments
 from countmein.rules import conditions
-from countmein.rules.pledging import is_accepting
-from countmein.rules.states import CampaignState, Latch, PledgeState
+from countmein.rules.collection import expected_minor, minutes_left
+from countmein.rules.states import CampaignState, PledgeState
 
 
 def campaign_by_code(code: str) -> Campaign | None:
@@ -80,19 +83,13 @@ def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
             {
                 **_terms(row),
                 "state": gate.state,
-                "accepting": _accepting(gate, now),
+                "accepting": is_accepting(gate, now=now),
                 "tally": tally_json(row, tally),
                 "missing": _missing(row, tally),
                 "unlock": tally.unlock,
             }
         )
     return cards
-
-
-def _accepting(gate: Gate, now: Any) -> bool:
-    return is_accepting(
-        state=CampaignState(gate.state), latch=Latch(gate.latch), deadline=gate.deadline, now=now
-    )
 
 
 def tally_view(campaign: Campaign) -> dict[str, Any]:
@@ -146,7 +143,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "story": story.text if story else "",
         "story_version": story.number if story else 0,
         "state": gate.state,
-        "accepting": _accepting(gate, site_now()),
+        "accepting": is_accepting(gate, now=site_now()),
         "confirm": campaign.confirm,
         "minimum": campaign.minimum,
         "cap": campaign.cap,
@@ -162,46 +159,53 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
-        **money_view(campaign),
+        **money_view(campaign, tally),
+        "topup_until": gate.topup_until,
         "tipped_at": gate.tipped_at,
         "settled_at": gate.settled_at,
         "history": [{"at": move.at, "state": move.state} for move in history],
     }
 
 
-def money_view(campaign: Campaign) -> dict[str, dict[str, int]]:
-    """Collected, refunded and failing, per charged kind, minor units; never mixed with pledged."""
+def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
+    """Collecting, failing, collected, refunded and disputed, per charged kind, minor units.
+
+    Never mixed. Collected is what was charged less what was refunded and what is disputed: the
+    provider takes disputed money away at once. It comes back if the dispute is won, and stays
+    under `disputed` if it is lost, for it was not us who gave it back.
+
+    Before the tip also what may be expected to come in of what is pledged, for some cards fail;
+    while cards are charged, how many minutes that takes at the provider's allowance.
+    """
     charged = [kind for kind in campaign.kinds if is_charged([kind])]
     paid = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="charge")
-    back = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund")
-    failing = dict.fromkeys(charged, 0)
-    for parts in (
-        Charge.objects.filter(
-            lane=campaign.lane, campaign_id=campaign.id, first_failed_at__isnull=False
-        )
-        .exclude(state__in=[ChargeState.PAID, ChargeState.FAILED])
-        .values_list("parts", flat=True)
-    ):
-        for kind, amount in parts.items():
-            failing[kind] += amount
+    back = Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund"))
+    back -= Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund_back"))
+    opened = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute")
+    won = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute_won")
+    disputed = {kind: opened.get(kind, 0) - won.get(kind, 0) for kind in charged}
+    owed = payments.owed_by_kind(lane=campaign.lane, campaign_id=campaign.id)
     return {
-        "collected": {kind: paid.get(kind, 0) - back.get(kind, 0) for kind in charged},
+        "collecting": {kind: owed.collecting.get(kind, 0) for kind in charged},
+        "collected": {
+            kind: paid.get(kind, 0) - back.get(kind, 0) - disputed[kind] for kind in charged
+        },
         "refunded": {kind: back.get(kind, 0) for kind in charged},
-        "failing": failing,
+        "disputed": disputed,
+        "failing": {kind: owed.failing.get(kind, 0) for kind in charged},
+        "expected_minor": _expected_minor(campaign, tally) if charged else None,
+        "charging_minutes": minutes_left(owed.untried, per_second=settings.CHARGES_PER_SECOND)
+        if owed.untried
+        else None,
     }
 
 
-def charging_view(campaign: Campaign) -> dict[str, int]:
-    """How far the charging has come: charges in all, paid, failing, given up."""
-    rows = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    return {
-        "all": rows.count(),
-        "paid": rows.filter(state=ChargeState.PAID).count(),
-        "failing": rows.filter(first_failed_at__isnull=False)
-        .exclude(state__in=[ChargeState.PAID, ChargeState.FAILED])
-        .count(),
-        "failed": rows.filter(state=ChargeState.FAILED).count(),
-    }
+def _expected_minor(campaign: Campaign, tally: Tally) -> int:
+    """What may be expected of what is pledged, by how the site's own charges have fared."""
+    seen = payments.outcomes()
+    # A draft may lack its price; nobody has pledged then.
+    pledged = sum(price_by_kind(campaign, {k: n for k, n in tally.sum.items() if n}).values())
+    return expected_minor(pledged, charged=seen.charged, paid=seen.paid)
 
 
 def letters_view(campaign: Campaign) -> list[Letter]:

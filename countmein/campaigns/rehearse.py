@@ -9,8 +9,8 @@ from datetime import datetime
 
 from countmein.base.clock import site_now
 from countmein.campaigns import letters
-from countmein.campaigns.actions.count import rule_of, totals_of
-from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket
+from countmein.campaigns.actions.count import rule_of
+from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket, totals_of
 from countmein.outreach.actions import Letterhead
 from countmein.rules.conditions import Sum, atoms
 from countmein.rules.states import CampaignState, Latch

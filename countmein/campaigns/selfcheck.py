@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
+from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+
+from countmein.payments.actions.reconcile import differences
+from countmein.payments.actions.statement import begin_statement, read_lines
+from countmein.payments.providers import PROVIDERS, LookUpFailed
 
 #: Work that is due is pending; older than this, in real time, it is a fault.
 PATIENCE_SECONDS = 60
@@ -28,7 +32,8 @@ _QUERIES: dict[str, str] = {
     # All changes together are what the pledges' states say.
     "changes_match_pledges": """
         WITH live AS (SELECT lane, id FROM campaigns_gate
-                      WHERE state IN ('open', 'tipped', 'settling', 'settled')),
+                      WHERE state IN ('open', 'tipped', 'settling', 'topup', 'settled',
+                                      'executing', 'failed', 'reallocating', 'done')),
         changed AS (SELECT c.campaign_id, sum(c.people) AS people, sum(c.amount) AS amount
                     FROM campaigns_change c JOIN live g ON g.lane = c.lane AND g.id = c.campaign_id
                     GROUP BY 1),
@@ -54,6 +59,10 @@ _QUERIES: dict[str, str] = {
         SELECT g.id FROM campaigns_gate g JOIN campaigns_campaign c ON c.id = g.id,
              jsonb_each_text(c.cap) k
         WHERE coalesce((g.accepted->>k.key)::bigint, 0) > k.value::bigint""",
+    # A batch of charges that was not what had been accepted is not made; somebody must look at it.
+    "charges_are_what_was_accepted": """
+        SELECT id FROM campaigns_gate WHERE charging_stopped_at IS NOT NULL
+          AND state IN ('tipped', 'settling', 'topup', 'settled')""",
     # Every paid charge is in the books to the cent, and nothing else is.
     "ledger_matches_charges": """
         SELECT coalesce(c.id, t.source_ref) FROM (SELECT id, amount_minor, currency
@@ -65,8 +74,12 @@ _QUERIES: dict[str, str] = {
     "ledger_matches_refunds": """
         SELECT coalesce(r.id, t.source_ref) FROM (SELECT id, amount_minor, currency
               FROM payments_refund WHERE state = 'done') r
-        FULL JOIN (SELECT source_ref, sum(amount_minor) AS amount_minor, min(currency) AS currency
-              FROM ledger_transfer WHERE kind = 'refund' GROUP BY 1) t ON t.source_ref = r.id
+        FULL JOIN (SELECT source_ref, min(currency) AS currency,
+                     sum(CASE kind WHEN 'refund' THEN amount_minor ELSE -amount_minor END)
+                         AS amount_minor
+              FROM ledger_transfer WHERE kind IN ('refund', 'refund_back') GROUP BY 1
+              HAVING sum(CASE kind WHEN 'refund' THEN amount_minor ELSE -amount_minor END) <> 0
+              ) t ON t.source_ref = r.id
         WHERE r.amount_minor IS DISTINCT FROM t.amount_minor
            OR r.currency IS DISTINCT FROM t.currency""",
     "ledger_balances": """
@@ -90,6 +103,19 @@ _QUERIES: dict[str, str] = {
     "no_job_gave_up": """
         SELECT id, task_name FROM procrastinate_jobs
         WHERE status = 'failed' AND queueing_lock IS NULL""",
+    # Who is to look after a difference between our books and the provider's.
+    "discrepancies_are_owned": """
+        SELECT id FROM payments_discrepancy WHERE resolved_at IS NULL AND owner_id IS NULL""",
+    # What is disputed is in the books once, and what was decided once more.
+    "ledger_matches_disputes": """
+        SELECT coalesce(d.id, t.source_ref) FROM (
+              SELECT id, 'dispute' AS kind, amount_minor FROM payments_dispute
+              UNION ALL SELECT id, 'dispute_' || state, amount_minor FROM payments_dispute
+              WHERE state <> 'open') d
+        FULL JOIN (SELECT source_ref, kind, sum(amount_minor) AS amount_minor FROM ledger_transfer
+              WHERE kind IN ('dispute', 'dispute_won', 'dispute_lost') GROUP BY 1, 2) t
+             ON t.source_ref = d.id AND t.kind = d.kind
+        WHERE d.amount_minor IS DISTINCT FROM t.amount_minor""",
     "nothing_is_stuck": """
         SELECT id FROM payments_refund WHERE state = 'stuck'""",
 }
@@ -114,7 +140,8 @@ def self_check() -> list[dict[str, Any]]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         checks = [_no_rows(name, query) for name, query in _QUERIES.items()]
         checks += [_young(name, query) for name, query in _WAITING.items()]
-    if settings.SANDBOX and settings.STRIPE_API_BASE:
+    # A sandbox without its provider has nobody to ask; a live site has Stripe itself.
+    if settings.STRIPE_API_BASE or (settings.STRIPE_API_KEY and not settings.SANDBOX):
         checks.append(_guarded("provider_agrees", _provider_agrees))
     return checks
 
@@ -139,31 +166,27 @@ def _young(name: str, query: str) -> dict[str, Any]:
 def _guarded(name: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
         wrong = check()
-    except OSError as error:
-        wrong = f"the provider does not answer: {error}"
+    except LookUpFailed as failed:
+        wrong = f"the provider does not answer: {failed}"
     return {"name": name, "ok": not wrong, "detail": wrong}
 
 
 def _provider_agrees() -> str:
-    """Compare the books with what the provider says it has really charged and given back.
+    """Read what is new on the provider's statement and compare it with the books, by currency.
 
     A call that is under way makes both sides differ for a moment, so a difference must outlast it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT lower(currency), sum(amount_minor) FILTER (WHERE kind = 'charge'),
-                      sum(amount_minor) FILTER (WHERE kind = 'refund')
-               FROM ledger_transfer GROUP BY 1"""
-        )
-        ours = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in cursor.fetchall()}
-        cursor.execute(
-            "SELECT count(*) FROM payments_attempt WHERE outcome IN ('started','unknown')"
-        )
-        (under_way,) = cursor.fetchone()
-    with urllib.request.urlopen(f"{settings.STRIPE_API_BASE}/_book/summary", timeout=5) as answer:
-        summary = json.load(answer)
-    charged, refunded = summary["charged"], summary["refunded"]
-    theirs = {c: (amount, refunded.get(c, 0)) for c, amount in charged.items()}
-    if ours == theirs or under_way:
-        return ""
-    return f"books {ours}, provider {theirs}"
+    found = []
+    for provider in PROVIDERS:
+        begin_statement(provider)
+        read_lines(provider)
+        found += differences(provider, grace=timedelta(seconds=PATIENCE_SECONDS))
+    apart, counts = Counter[str](), Counter[str]()
+    for each in found:
+        counts[each.currency] += 1
+        apart[each.currency] += abs((each.ours_minor or 0) - (each.theirs_minor or 0))
+    return "; ".join(
+        f"{currency}: {count} apart by {apart[currency]}, first"
+        f" {next(' '.join(each.key) for each in found if each.currency == currency)}"
+        for currency, count in sorted(counts.items())
+    )

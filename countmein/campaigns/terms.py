@@ -8,12 +8,10 @@ from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
 
-from django.conf import settings
-
 from countmein.base.problems import Fault
 from countmein.campaigns.bodies import CampaignBody
 from countmein.rules import conditions
-from countmein.rules.states import Kind, Shortfall
+from countmein.rules.states import Kind
 from countmein.rules.tipping import can_hold
 
 __all__ = ["Fault", "TermsRefused", "require_launchable", "require_terms", "rule_of"]
@@ -67,12 +65,8 @@ def require_launchable(body: CampaignBody, *, now: datetime) -> None:
 
 def _not_offered(body: CampaignBody) -> Iterator[Fault]:
     detail = "this part is not offered yet"
-    if body.shortfall is not Shortfall.release:
-        yield Fault(path="shortfall", reason="not_offered", detail=detail)
     if body.plan_b is not None:
         yield Fault(path="plan_b", reason="not_offered", detail=detail)
-    if not settings.SANDBOX and CHARGED_KINDS & set(body.kinds):
-        yield Fault(path="kinds", reason="not_offered", detail="this site does not take money yet")
 
 
 def _rule_faults(body: CampaignBody) -> Iterator[Fault]:

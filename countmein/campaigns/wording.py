@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, assert_never
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.lists import format_list
 from babel.numbers import format_decimal
+from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext, pgettext
 
+from countmein.campaigns.models import Campaign, Tally, totals_of
+from countmein.rules import conditions
 from countmein.rules.conditions import (
+    Aggregates,
     All,
     AnyOf,
     Atom,
@@ -56,6 +62,26 @@ def number_text(number: int) -> str:
 def rule_text(rule: Condition, *, currency: str) -> str:
     """A rule as a goal: 2,000 people and £30,000."""
     return _compound(rule, currency, word=_goal, is_inner=False)
+
+
+def rule_words(campaign: Campaign) -> str:
+    """A campaign's own rule as a goal."""
+    rule = conditions.parse(campaign.rule, path="rule", pledges_allowed=False)
+    return rule_text(rule, currency=campaign.currency)
+
+
+def missing_words(campaign: Campaign, tally: Tally | None) -> str:
+    """What a campaign's own rule lacks, as of a tally: 1 more person, £10.00 more."""
+    rule = conditions.parse(campaign.rule, path="rule", pledges_allowed=False)
+    seen = totals_of(tally) if tally else Aggregates.zero()
+    gaps = conditions.gaps(rule, seen)
+    return ", ".join(gap_text(gap, currency=campaign.currency) for gap in gaps)
+
+
+def instant_text(at: datetime, campaign: Campaign) -> str:
+    """An instant in the campaign's own time zone, with the zone's name."""
+    local = at.astimezone(ZoneInfo(campaign.timezone))
+    return f"{date_format(local, 'DATETIME_FORMAT')} ({campaign.timezone})"
 
 
 def condition_text(condition: Condition, *, currency: str) -> str:

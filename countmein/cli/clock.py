@@ -1,9 +1,11 @@
 """`countmein clock`: the sandbox's one clock, moved on as real time would have moved it."""
 
 import argparse
+import json
 import re
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -46,18 +48,33 @@ def move_clock(target: timedelta, *, is_settled: Callable[[], bool]) -> bool:
     Stops at every instant on the way at which something is due, and waits there: what would have
     happened in order happens in order. `is_settled` waits for the work that is due, or gives up.
     """
-    from countmein.base.clock import offset, real_now, set_offset, site_now
+    from countmein.base.clock import offset, real_now, site_now
     from countmein.schedule import next_due_at
 
     if not is_settled():
         return False
     while due_at := next_due_at(after=site_now(), until=real_now() + target):
         # Waiting has moved the clock on too, and it never goes back on the way.
-        set_offset(max(offset(), due_at - real_now()))
+        _set(max(offset(), due_at - real_now()))
         if not is_settled():
             return False
-    set_offset(target)
+    _set(target)
     return is_settled()
+
+
+def _set(offset: timedelta) -> None:
+    """Move the site's clock, and the sandbox provider's with it: cards expire there, too."""
+    from django.conf import settings
+
+    from countmein.base.clock import set_offset
+
+    set_offset(offset)
+    if settings.STRIPE_API_BASE:
+        asked = {"clock": {"offset_seconds": int(offset.total_seconds())}}
+        request = urllib.request.Request(
+            f"{settings.STRIPE_API_BASE}/_control", data=json.dumps(asked).encode(), method="POST"
+        )
+        urllib.request.urlopen(request, timeout=10).close()
 
 
 def instant(text: str) -> datetime:

@@ -49,7 +49,8 @@ def row_of(campaign: "Campaign") -> Row:
         pledged_minor=_pledged(campaign, seen["tally"]["sum"]),
         collected_minor=collected,
         released=mine.filter(state__in=["released", "refunded"]).count(),
-        difference_minor=collected - _held_by_provider(campaign),
+        # The provider's record of a charge does not count what is disputed of it.
+        difference_minor=collected + sum(seen["disputed"].values()) - _held_by_provider(campaign),
     )
 
 

@@ -1,21 +1,39 @@
-"""The one verb of the books: post an entry."""
+"""The verbs of the books: post an entry about a pledge's money, or a fee."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from countmein.base.ids import uuid7
 from countmein.ledger.models import Transfer
 
 #: Where money comes from and goes back to: the members' cards, seen from here.
 OUTSIDE = "backers"
+#: What the provider holds back until a dispute is decided.
+DISPUTED = "disputed"
+#: What the provider keeps for its work, and what that costs us.
+PROCESSOR = "processor"
+PROCESSOR_COSTS = "costs:processor"
+#: Stands for the account of each kind of pledge.
+_HELD = "held"
+
+#: From where to where each event moves a pledge's money.
+_ROUTES: Final[Mapping[str, tuple[str, str]]] = {
+    "charge": (OUTSIDE, _HELD),
+    "refund": (_HELD, OUTSIDE),
+    "refund_back": (OUTSIDE, _HELD),
+    "dispute": (_HELD, DISPUTED),
+    "dispute_won": (DISPUTED, _HELD),
+    "dispute_lost": (DISPUTED, OUTSIDE),
+}
 
 
 def held(kind: str) -> str:
     """The account of what a campaign holds, by kind of pledge."""
-    return f"held:{kind}"
+    return f"{_HELD}:{kind}"
 
 
 def post(
@@ -28,12 +46,14 @@ def post(
     currency: str,
     at: datetime,
 ) -> None:
-    """Book one event, a leg for each kind of pledge: `charge` moves in, `refund` moves out.
+    """Book one event, a leg for each kind of pledge.
+
+    A `charge` moves in, a `refund` moves out, and a `refund_back` that no card took moves in again.
 
     Call inside the transaction that records the event. The same event is booked once: its id is
     part of a unique key, and a second posting raises IntegrityError instead of passing silently.
     """
-    inward = kind == "charge"
+    source, destination = _ROUTES[kind]
     entry_id = uuid7()
     Transfer.objects.bulk_create(
         Transfer(
@@ -44,11 +64,45 @@ def post(
             source_ref=about,
             leg=leg,
             at=at,
-            source=OUTSIDE if inward else held(name),
-            destination=held(name) if inward else OUTSIDE,
+            source=held(name) if source == _HELD else source,
+            destination=held(name) if destination == _HELD else destination,
             amount_minor=amount_minor,
             currency=currency,
         )
         for leg, (name, amount_minor) in enumerate(sorted(parts.items()))
         if amount_minor
     )
+
+
+def post_fee(
+    *,
+    lane: int,
+    campaign_id: uuid.UUID,
+    about: uuid.UUID,
+    amount_minor: int,
+    currency: str,
+    at: datetime,
+) -> bool:
+    """Book what the provider kept for a charge, a refund or a dispute; a negative fee came back.
+
+    Each is booked once; tells whether it was not booked before. Call inside a transaction that
+    holds what the fee is about.
+    """
+    kind, route = "fee", (PROCESSOR_COSTS, PROCESSOR)
+    if amount_minor < 0:
+        kind, route = "fee_back", (PROCESSOR, PROCESSOR_COSTS)
+    if Transfer.objects.filter(lane=lane, kind=kind, source_ref=about).exists():
+        return False
+    Transfer(
+        lane=lane,
+        campaign_id=campaign_id,
+        entry_id=uuid7(),
+        kind=kind,
+        source_ref=about,
+        at=at,
+        source=route[0],
+        destination=route[1],
+        amount_minor=abs(amount_minor),
+        currency=currency,
+    ).save(force_insert=True)
+    return True

@@ -27,8 +27,11 @@ def balances(*, lane: int, campaign_id: uuid.UUID) -> dict[tuple[str, str], int]
 
 
 def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:
-    """Return what was moved by `charge` or by `refund` events, per kind of pledge, minor units."""
-    account = "destination" if event == "charge" else "source"
+    """Return what was moved by events of one kind, such as `charge`, per kind of pledge.
+
+    Minor units. Of what a campaign holds, that is: a lost dispute is counted when it is opened.
+    """
+    account = "destination" if event in ("charge", "refund_back", "dispute_won") else "source"
     rows = (
         Transfer.objects.filter(lane=lane, campaign_id=campaign_id, kind=event)
         .values_list(account)

@@ -5,6 +5,7 @@ Told in docs/rules/cards.md.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 from countmein.rules.money import Money, MoneyRefused
@@ -62,3 +63,10 @@ def check_batch(pledged_by_kind: Mapping[str, Money], charges: Iterable[Money]) 
         if planned[currency] != pledged[currency]:
             detail = f"{planned[currency]} are to be charged and {pledged[currency]} were pledged"
             raise BatchRefused(f"{currency}: {detail}")
+
+
+def is_allowed(
+    amount_minor: int, *, allowed_minor: int, now: datetime, latest_at: datetime
+) -> bool:
+    """Whether a charge is within what its member allowed: the amount at most, the day at latest."""
+    return amount_minor <= allowed_minor and now <= latest_at

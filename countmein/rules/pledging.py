@@ -34,7 +34,6 @@ class Reason(StrEnum):
     address_invalid = "address_invalid"
     place_unknown = "place_unknown"
     condition_invalid = "condition_invalid"
-    payment_method_missing = "payment_method_missing"
     payment_method_not_needed = "payment_method_not_needed"
     latched = "latched"
     pledge_held = "pledge_held"
@@ -59,8 +58,20 @@ class Offered:
     amount: int
 
 
-def is_accepting(*, state: CampaignState, latch: Latch, deadline: datetime, now: datetime) -> bool:
-    """Whether a new pledge is taken: before the deadline, and after a tip only with on_tip."""
+def is_accepting(
+    *,
+    state: CampaignState,
+    latch: Latch,
+    deadline: datetime,
+    now: datetime,
+    topup_until: datetime | None = None,
+) -> bool:
+    """Whether a new pledge is taken: before the deadline, and after a tip only with on_tip.
+
+    A round for what is missing opens the door once more, until it ends.
+    """
+    if state is CampaignState.topup:
+        return topup_until is not None and now < topup_until
     is_door_open = state is CampaignState.open or (
         latch is Latch.on_tip and state in _DOOR_OPEN_AFTER_TIP
     )
@@ -144,6 +155,7 @@ def may_change(
     accept_pending: bool,
     deadline: datetime,
     now: datetime,
+    topup_until: datetime | None = None,
 ) -> None:
     """Raises PledgeRefused unless amount and condition can still be changed.
 
@@ -157,5 +169,24 @@ def may_change(
         deadline=deadline,
         now=now,
     )
-    if not is_accepting(state=campaign_state, latch=latch, deadline=deadline, now=now):
+    if not is_accepting(
+        state=campaign_state, latch=latch, deadline=deadline, now=now, topup_until=topup_until
+    ):
         raise PledgeRefused(Reason.campaign_closed)
+
+
+def may_give_card(*, pledge_state: PledgeState, needs_card: bool, is_charging: bool) -> None:
+    """Raises PledgeRefused unless a card, or another one, can be given for this pledge.
+
+    `needs_card`: a part of it is paid. `is_charging`: its charge has been refused and is not
+    given up yet.
+    """
+    if not needs_card:
+        raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
+    if pledge_state in _NOT_COUNTED_YET or pledge_state is PledgeState.active:
+        return
+    if pledge_state is PledgeState.accepted and is_charging:
+        return
+    if pledge_state in _LATCHED:
+        raise PledgeRefused(Reason.latched)
+    raise PledgeRefused(Reason.pledge_closed)

@@ -97,6 +97,13 @@ CAMPAIGN_MOVES: Mapping[CampaignState, frozenset[CampaignState]] = MappingProxyT
     }
 )
 
+#: In these, what is in is accepted and kept.
+KEEPING = frozenset({_C.settling, _C.topup, _C.settled})
+#: In these, whoever is in still is; everywhere else everybody has been let go, or nobody came yet.
+COUNTED = frozenset(
+    {_C.open, _C.tipped, *KEEPING, _C.executing, _C.failed, _C.reallocating, _C.done}
+)
+
 # A confirmed pledge of money whose mandate is still under way is unsecured, hence the one move
 # between the two states in which a pledge does not count yet.
 PLEDGE_MOVES: Mapping[PledgeState, frozenset[PledgeState]] = MappingProxyType(

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from countmein.rules.conditions import (
     MAX_NUMBER,
@@ -18,7 +19,10 @@ from countmein.rules.conditions import (
     Sum,
     holds,
 )
-from countmein.rules.states import CampaignState, Latch
+from countmein.rules.states import CampaignState, Latch, Shortfall
+
+#: How long a campaign that fell short is open once more for what is missing (spec: api.md).
+TOPUP_LASTS: Final = timedelta(hours=72)
 
 
 class Verdict(StrEnum):
@@ -52,6 +56,38 @@ def judge(
     if now < deadline or pending:
         return Verdict.wait
     return Verdict.tip if is_met else Verdict.lapse
+
+
+class Conclusion(StrEnum):
+    """What is to happen to a campaign once all its charges are paid or given up."""
+
+    settle = "settle"
+    top_up = "top_up"
+    wait = "wait"
+    release = "release"
+
+
+def conclude(
+    *,
+    rule: Condition,
+    collected: Aggregates,
+    shortfall: Shortfall,
+    topup_until: datetime | None,
+    now: datetime,
+) -> Conclusion:
+    """The last judgement, on what was really collected, cleared again.
+
+    Where the rule no longer holds, the way that was fixed at the launch is gone: go on all the
+    same, one round for what is missing (`topup_until`: when it ends, None before it has begun), or
+    give everybody's money back. Source: mechanisms A4, latch and collection.
+    """
+    if shortfall is Shortfall.proceed or holds(rule, collected):
+        return Conclusion.settle
+    if shortfall is Shortfall.topup and topup_until is None:
+        return Conclusion.top_up
+    if shortfall is Shortfall.topup and topup_until is not None and now < topup_until:
+        return Conclusion.wait
+    return Conclusion.release
 
 
 def can_hold(

@@ -68,7 +68,8 @@ padding:.35rem 0;border-block-end:1px solid var(--line);font-weight:400;margin:0
 .test code{font-size:.85rem}
 .row{display:flex;gap:1rem;flex-wrap:wrap;margin-block-start:1.25rem}
 a{color:var(--act)}
-@media (max-width:24rem){.two{grid-template-columns:1fr}.test{grid-template-columns:auto 1fr}}
+@media (max-width:26rem){.two{grid-template-columns:1fr;gap:0}
+.test{grid-template-columns:auto 1fr;gap:0 .5rem}.test code{grid-column:2}}
 """
 
 

@@ -22,6 +22,7 @@ EVERYBODY: Final = Row(2, 2, 2, 2)
 NOBODY: Final = Row(404, 404, 404, 404)
 OWN_BY_TOKEN: Final = Row(401, 404, 2, 404)
 OWN_BY_SESSION: Final = Row(302, 404, 2, 404)
+OWNERS_DESK: Final = Row(302, 404, 404, 2)
 SIGNED_IN: Final = Row(302, 2, 2, 2)
 
 #: The URL pattern as the resolver names it → (method, address to ask, row), several if it has more.
@@ -102,6 +103,13 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("POST", "/p/{pledge}/withdraw/", NOBODY),
         ("GET", "/p/{pledge}/withdraw/?receipt={receipt}", EVERYBODY),
     ],
+    "p/<code>/card/": [
+        ("GET", "/p/{pledge}/card/", NOBODY),
+        ("POST", "/p/{pledge}/card/", NOBODY),
+        # A signature needs none, so its owner is led back to the pledge.
+        ("GET", "/p/{pledge}/card/?receipt={receipt}", Row(302, 302, 302, 302)),
+    ],
+    "p/<code>/card/back/": [("GET", "/p/{pledge}/card/back/", NOBODY)],
     "p/<code>/report/": [("POST", "/p/{pledge}/report/", NOBODY)],
     "p/<code>/ticket.png": [("GET", "/p/{pledge}/ticket.png", NOBODY)],
     "p/<code>/event.ics": [("GET", "/p/{pledge}/event.ics", NOBODY)],
@@ -140,6 +148,10 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "organise/<code>/cancel/": [
         ("GET", "/organise/{code}/cancel/", OWN_BY_SESSION),
         ("POST", "/organise/{code}/cancel/", Row(302, 404, 422, 404)),
+    ],
+    "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
+    "desk/money/<uuid:id>/": [
+        ("POST", "/desk/money/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 404)),
     ],
 }
 

@@ -77,7 +77,7 @@ def _open(campaign: Any) -> int:
 def _until_charged(campaign: Any) -> None:
     """Work until the cards are saved and the campaign has tipped, and no further."""
     from countmein.campaigns.actions.count import count
-    from countmein.payments.actions import make_mandates
+    from countmein.payments.actions.mandates import make_mandates
 
     make_mandates()
     count(str(campaign.id))

@@ -13,7 +13,8 @@ from countmein.base.ids import uuid7
 from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.models import Campaign
 from countmein.ledger.models import Transfer
-from countmein.payments.actions import charge_due, refund_due
+from countmein.payments.actions.charging import charge_due
+from countmein.payments.actions.refunding import refund_due
 from tests.apps.campaigns.acts import Join
 from tests.conftest import Launch, Site
 from tests.faults.crowd import Meanwhile, together

@@ -212,3 +212,36 @@ def test_r_11_rounding_each_share_by_itself_loses_or_invents_money() -> None:
 def test_an_amount_survives_its_decimal_text(amount_minor: int, currency: str) -> None:
     amount_minor //= 10 ** (3 - exponent(currency))
     assert amount_minor == parse_minor(decimal_text(amount_minor, currency), currency)
+
+
+@settings(max_examples=5000, deadline=None)
+@given(
+    gifts_and_stages(),
+    st.sampled_from(["JPY", "EUR", "KWD"]),
+    st.text("abc", max_size=3),
+    st.data(),
+)
+def test_r_11_refunds_in_stages_add_up_in_currencies_of_every_exponent(
+    case: tuple[dict[str, int], list[int]], currency: str, seed: str, data: st.DataObject
+) -> None:
+    """Whole units of the currency: the sum is the whole, each within one minor unit of exact."""
+    scale = 10 ** exponent(currency)
+    amounts = {key: amount * scale for key, amount in case[0].items()}
+    whole = sum(amounts.values())
+    stages = sorted(data.draw(st.lists(st.integers(0, whole), min_size=1, max_size=4)))
+    returned = stages[-1]
+    at_once = refund_split(amounts, cost=whole - returned, seed=seed)
+    paid = dict.fromkeys(amounts, 0)
+    for stage in stages[:-1]:
+        now = stage_floor(amounts, returned=stage, paid=paid)
+        paid = {key: paid[key] + now[key] for key in paid}
+    last = stage_last(amounts, returned=returned, paid=paid, seed=seed)
+    assert at_once == {key: paid[key] + last[key] for key in paid}
+    total = sum(
+        (Money(amount_minor=part, currency=currency) for part in at_once.values()),
+        start=Money(amount_minor=0, currency=currency),
+    )
+    assert Money(amount_minor=returned, currency=currency) == total
+    for key, amount in amounts.items():
+        assert 0 <= at_once[key] <= amount
+        assert abs(at_once[key] - Fraction(amount * returned, max(whole, 1))) < 1

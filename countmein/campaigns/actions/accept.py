@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,11 +16,15 @@ from countmein.campaigns.actions.count import recount
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
 from countmein.campaigns.gates import close_round, hold
+from countmein.campaigns.kinds import is_charged, needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, served
-from countmein.payments.actions import forget_mandates
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.payments.actions.mandates import forget_mandates
+from countmein.rules.collection import BatchRefused
+from countmein.rules.states import KEEPING, CampaignState, PledgeState
+
+log = logging.getLogger(__name__)
 
 #: One slice holds the gate for some tens of milliseconds; pledgers wait no longer than that.
 SLICE = 500
@@ -30,31 +35,55 @@ def accept_slice(campaign: Campaign) -> bool:
 
     The whole decision is taken with the gate held and everything counted, so a pledge is accepted
     or withdrawn, never both. Killed at any instant, it has accepted a whole slice or none of it.
+    A slice whose charges are not what was accepted is none: charging stops until one is.
     """
-    with transaction.atomic():
-        gate = hold(campaign)
-        if gate.state == CampaignState.tipped:
-            move(
-                lane=gate.lane,
-                campaign_id=gate.id,
-                was=[CampaignState.tipped],
-                to=CampaignState.settling,
-                at=site_now(),
-            )
-        elif gate.state not in (CampaignState.settling, CampaignState.settled):
-            return False
-        gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
-        recount(campaign, open_round=gate.round)
-        now = site_now()
-        chosen = _chosen(campaign, gate, now)
-        if not chosen:
-            # Also the instant after which the sweep looks for places that are no longer kept.
-            Tally.objects.filter(lane=gate.lane, id=gate.id).update(as_of=now)
-            gate.accepted_round = gate.round
-            gate.save(update_fields=["accepted_round"])
-            return False
+    try:
+        with transaction.atomic():
+            return _accept_slice(campaign)
+    except BatchRefused as refused:
+        _stop_charging(campaign, refused)
+        return False
+
+
+def _accept_slice(campaign: Campaign) -> bool:
+    gate = hold(campaign)
+    if gate.state == CampaignState.tipped:
+        move(
+            lane=gate.lane,
+            campaign_id=gate.id,
+            was=[CampaignState.tipped],
+            to=CampaignState.settling,
+            at=site_now(),
+        )
+    elif gate.state not in KEEPING:
+        return False
+    gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
+    recount(campaign, open_round=gate.round)
+    now = site_now()
+    chosen = _chosen(campaign, gate, now)
+    if chosen:
         _accept(campaign, gate, chosen)
-    return True
+    else:
+        # Also the instant after which the sweep looks for places that are no longer kept.
+        Tally.objects.filter(lane=gate.lane, id=gate.id).update(as_of=now)
+        gate.accepted_round = gate.round
+    gate.charging_stopped_at = None
+    gate.save(update_fields=["accepted_round", "charging_stopped_at"])
+    return bool(chosen)
+
+
+def _stop_charging(campaign: Campaign, refused: BatchRefused) -> None:
+    """Nothing of the slice is written; the self-check shows it, and it is tried once a minute."""
+    log.error("no charge of this batch is made: %s", refused, extra={"campaign": str(campaign.id)})
+    Gate.objects.filter(lane=campaign.lane, id=campaign.id).update(charging_stopped_at=site_now())
+
+
+def stopped() -> list[uuid.UUID]:
+    """The campaigns whose charging has stopped, to be tried again: the fault may be mended."""
+    gates = Gate.objects.all_lanes().filter(charging_stopped_at__isnull=False)
+    return list(
+        gates.filter(state__in=[CampaignState.tipped, *KEEPING]).values_list("id", flat=True)
+    )
 
 
 def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge, tuple[Part, ...]]]:
@@ -95,7 +124,7 @@ def _accept(
     Gate.objects.filter(lane=gate.lane, id=gate.id).update(accepted=taken)
     promise(campaign, rows)
     # A card given for a part that is not in after all has nothing left to pay.
-    idle = [row.id for row in rows if row.payment_method and not _owes(row)]
+    idle = [row.id for row in rows if needs_card(row) and not is_charged(row.accepted)]
     forget_mandates(lane=gate.lane, pledge_ids=idle)
 
 
@@ -119,7 +148,3 @@ def _write(gate: Gate, rows: Sequence[Pledge]) -> None:
         )
         done = len(cursor.fetchall())
     assert done == len(rows), "the gate is held, so nobody else can have moved these pledges"
-
-
-def _owes(row: Pledge) -> bool:
-    return bool({"money", "purchase"} & set(row.accepted))

@@ -6,12 +6,11 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer
-from countmein.campaigns.actions.release import SLICE, release
-from countmein.campaigns.actions.tell import tell
+from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.tell import tell_each
 from countmein.campaigns.gates import hold
-from countmein.campaigns.models import Campaign, Pledge
+from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused, move
-from countmein.payments.models import Charge, ChargeState
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState, PledgeState
 
 
@@ -40,14 +39,4 @@ def cancel(*, campaign: Campaign) -> None:
 def _tell_kept(campaign: Campaign) -> None:
     """Those whose pledge was kept and who have paid nothing hear of it too: with the money back
     goes a letter of its own, but nobody else would tell them that the event is off."""
-    lane, campaign_id = campaign.lane, campaign.id
-    paid = Charge.objects.filter(lane=lane, campaign_id=campaign_id, state=ChargeState.PAID)
-    kept = (
-        Pledge.objects.filter(lane=lane, campaign_id=campaign_id, state=PledgeState.fulfilled)
-        .exclude(id__in=paid.values("pledge_id"))
-        .order_by("id")
-    )
-    ids = [str(id) for id in kept.values_list("id", flat=True)]
-    for start in range(0, len(ids), SLICE):
-        told = ids[start : start + SLICE]
-        defer(tell, campaign_id=str(campaign_id), topic="cancelled", pledge_ids=told)
+    tell_each(campaign, topic="cancelled", states=(PledgeState.fulfilled,), is_paid=False)

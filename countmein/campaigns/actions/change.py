@@ -1,20 +1,26 @@
-"""To change a pledge: its amount, its condition or its card, before it is accepted."""
+"""To change a pledge: its amount or its condition before it is accepted, its card until charged."""
 
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils.translation import get_language
 
 from countmein.base.clock import site_now
-from countmein.base.ids import uuid7
 from countmein.campaigns.actions.confirm import held
-from countmein.campaigns.actions.pledge import crowds_for
+from countmein.campaigns.actions.give_card import require_card_wanted
+from countmein.campaigns.actions.pledge import crowds_for, mandate, require_payable
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.changes import joins, leaves
 from countmein.campaigns.gates import hold_shared
+from countmein.campaigns.kinds import needs_card
+from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
-from countmein.payments.actions import forget_mandates, want_mandates
-from countmein.payments.models import Mandate
+from countmein.payments.actions.mandates import (
+    drop_unmade,
+    want_mandates,
+    write_consents,
+)
 from countmein.rules.conditions import ConditionRefused
 from countmein.rules.pledging import (
     Offered,
@@ -33,19 +39,30 @@ def change(*, pledge: Pledge, body: PledgePatch) -> Pledge:
     no count sees it in both or in neither.
     """
     campaign = Campaign.objects.get(id=pledge.campaign_id)
+    named = body.model_fields_set
     with transaction.atomic():
         gate = hold_shared(campaign)
         row = held(pledge)
-        _require_changeable(gate, row)
-        before = list(leaves(gate, row)) if row.state == PledgeState.active else []
-        _apply(campaign, row, body)
-        row.round = gate.round
-        row.save()
-        if before:
-            Change.objects.bulk_create([*before, *joins(gate, row)])
-        if "payment_method" in body.model_fields_set and body.payment_method:
-            _resecure(campaign, row, body.payment_method)
+        if named != {"payment_method"}:
+            _change_terms(campaign, gate, row, body)
+        if "payment_method" in named and body.payment_method:
+            _give_card(campaign, row, body.payment_method)
     return row
+
+
+def _change_terms(campaign: Campaign, gate: Gate, row: Pledge, body: PledgePatch) -> None:
+    _require_changeable(gate, row)
+    before = list(leaves(gate, row)) if row.state == PledgeState.active else []
+    _apply(campaign, row, body)
+    row.round = gate.round
+    row.save()
+    if before:
+        Change.objects.bulk_create([*before, *joins(gate, row)])
+    if needs_card(row):
+        # What was allowed before was another sum, on another condition.
+        crowd = Crowd.objects.get(lane=row.lane, id=row.crowd_id)
+        language = get_language() or campaign.language
+        write_consents([consent(campaign, row, crowd.condition, language=language)])
 
 
 def _require_changeable(gate: Gate, row: Pledge) -> None:
@@ -57,6 +74,7 @@ def _require_changeable(gate: Gate, row: Pledge) -> None:
         accept_pending=is_acceptance_pending(gate, row),
         deadline=gate.deadline,
         now=site_now(),
+        topup_until=gate.topup_until,
     )
 
 
@@ -65,6 +83,7 @@ def _apply(campaign: Campaign, row: Pledge, body: PledgePatch) -> None:
         offered = [Offered(kind=row.kind, amount=body.amount)]
         offered += [Offered(kind=m["kind"], amount=m["amount"]) for m in row.more]
         check_amounts(offered, kinds=frozenset(campaign.kinds), minimum=campaign.minimum)
+        require_payable(campaign, offered)
         row.amount = body.amount
     if "condition" in body.model_fields_set:
         if row.more:
@@ -84,25 +103,14 @@ def _apply(campaign: Campaign, row: Pledge, body: PledgePatch) -> None:
         row.crowd_id = crowd.id
 
 
-def _resecure(campaign: Campaign, row: Pledge, payment_method: str) -> None:
-    """Another card, for a pledge that no card secures yet."""
-    if row.state != PledgeState.unsecured:
-        raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
-    forget_mandates(lane=row.lane, pledge_ids=[row.id])
-    now = site_now()
-    row.payment_method, row.acted_at = payment_method, now
+def _give_card(campaign: Campaign, row: Pledge, payment_method: str) -> None:
+    """Another card: the one that was saved stays good until the new one is."""
+    require_card_wanted(row)
+    row.payment_method = payment_method
+    if row.state == PledgeState.unsecured:
+        row.acted_at = site_now()
     row.save(update_fields=["payment_method", "acted_at"])
-    want_mandates(
-        [
-            Mandate(
-                lane=row.lane,
-                id=uuid7(),
-                campaign_id=row.campaign_id,
-                pledge_id=row.id,
-                payment_method=payment_method,
-                currency=campaign.currency,
-                wanted_at=now,
-                due_at=now,
-            )
-        ]
-    )
+    if row.state == PledgeState.unconfirmed:
+        return  # saved once the mailbox is confirmed
+    drop_unmade(lane=row.lane, pledge_ids=[row.id])
+    want_mandates([mandate(campaign, row, at=site_now())])

@@ -6,11 +6,13 @@ from django.db import IntegrityError, transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.pledge import follow
-from countmein.campaigns.gates import hold_shared
+from countmein.campaigns.gates import hold_shared, is_accepting
+from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.links import confirm_token_of, same
 from countmein.campaigns.models import Campaign, Gate, Pledge
-from countmein.rules.pledging import PledgeRefused, Reason, is_accepting
-from countmein.rules.states import CampaignState, Latch, PledgeState
+from countmein.payments.actions.mandates import read_again
+from countmein.rules.pledging import PledgeRefused, Reason
+from countmein.rules.states import PledgeState
 
 
 class TokenWrong(Exception):
@@ -46,15 +48,11 @@ def held(pledge: Pledge) -> Pledge:
 
 def _join(campaign: Campaign, gate: Gate, row: Pledge) -> None:
     now = site_now()
-    if not is_accepting(
-        state=CampaignState(gate.state),
-        latch=Latch(gate.latch),
-        deadline=gate.deadline,
-        now=now,
-    ):
+    if not is_accepting(gate, now=now):
         raise PledgeRefused(Reason.campaign_closed)
-    row.state = PledgeState.unsecured if row.payment_method else PledgeState.active
+    row.state = PledgeState.unsecured if needs_card(row) else PledgeState.active
     row.acted_at = now
     row.round = gate.round
     row.save(update_fields=["state", "acted_at", "round"])
     follow(campaign, gate, [row])
+    read_again(lane=row.lane, pledge_id=row.id)

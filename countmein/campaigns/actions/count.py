@@ -25,12 +25,13 @@ from countmein.campaigns.models import (
     Pledge,
     Tally,
     crowd_id,
+    totals_of,
 )
 from countmein.campaigns.moves import announce, move
 from countmein.campaigns.waitlist import waitlisted_people
 from countmein.rules import clearing, conditions
 from countmein.rules.conditions import Aggregates, Condition
-from countmein.rules.states import CampaignState, Latch
+from countmein.rules.states import COUNTED, CampaignState, Latch
 from countmein.rules.tipping import Verdict, judge
 
 
@@ -96,13 +97,6 @@ def _verdict(campaign: Campaign, tally: Tally) -> Verdict:
 def rule_of(campaign: Campaign) -> Condition:
     """The campaign's rule, which was checked when it was written."""
     return conditions.parse(campaign.rule, path="rule", pledges_allowed=False)
-
-
-def totals_of(tally: Tally) -> Aggregates:
-    """What the tally says is in."""
-    return Aggregates(
-        people=tally.people, sums=tally.sum, people_in=tally.places, pledges=frozenset()
-    )
 
 
 def no_tally(campaign: Campaign) -> Tally:
@@ -280,11 +274,12 @@ def uncounted() -> list[uuid.UUID]:
         cursor.execute(
             """
             SELECT g.id FROM campaigns_gate g
-            WHERE g.state IN ('open', 'tipped', 'settling', 'settled')
+            WHERE g.state = ANY(%s)
               AND (EXISTS (SELECT FROM campaigns_change c WHERE c.lane = g.lane
                            AND c.campaign_id = g.id AND c.round = g.round)
                    OR g.round > 1 + coalesce((SELECT t.round FROM campaigns_tally t
                                    WHERE t.lane = g.lane AND t.id = g.id), 0))
-            """
+            """,
+            [sorted(COUNTED)],
         )
         return [campaign_id for (campaign_id,) in cursor.fetchall()]

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.ids import uuid7
-from countmein.campaigns.actions.count import rule_of, totals_of
-from countmein.campaigns.models import Campaign, Gate, Move, StoryVersion, Tally
+from countmein.campaigns.actions.count import rule_of
+from countmein.campaigns.models import Campaign, Gate, Move, StoryVersion, Tally, totals_of
 from countmein.rules import conditions
 from countmein.rules.canonical import campaign_code
 from countmein.rules.states import CampaignState

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 
 from django.db import connection
 
@@ -11,19 +12,54 @@ from countmein.base.jobs import defer
 from countmein.campaigns.actions.tell import tell
 from countmein.campaigns.kinds import KINDS, is_charged, price_by_kind
 from countmein.campaigns.models import Campaign, Pledge
-from countmein.payments.actions import charge_due
+from countmein.payments.actions.charging import charge_due
 from countmein.payments.models import Charge
+from countmein.rules.collection import check_batch
+from countmein.rules.money import Money
 from countmein.rules.states import PledgeState
 
 
 def promise(campaign: Campaign, rows: Sequence[Pledge]) -> None:
-    """Begin to keep newly accepted pledges: a charge is written for those who owe, the others are
-    fulfilled at once. Call in the transaction that accepts them."""
+    """Begin to keep newly accepted pledges: those who owe get a charge, the others are fulfilled
+    at once. Call in the transaction that accepts them.
+
+    Raises BatchRefused if the charges are not what was accepted; none of them may be written then.
+    """
     owing = [row for row in rows if is_charged(row.accepted)]
-    Charge.objects.bulk_create([_charge(campaign, row) for row in owing], ignore_conflicts=True)
+    charges = [_charge(campaign, row) for row in owing]
+    check_batch(
+        _accepted_by_kind(campaign, {row.id for row in owing}),
+        [Money(amount_minor=c.amount_minor, currency=c.currency) for c in charges],
+    )
+    Charge.objects.bulk_create(charges, ignore_conflicts=True)
     if owing:
         defer(charge_due, once="payments.charge_due")
     fulfil(campaign, [row for row in rows if not is_charged(row.accepted)])
+
+
+def _accepted_by_kind(campaign: Campaign, ids: Collection[uuid.UUID]) -> dict[str, Money]:
+    """What these pledges were accepted with, added up by the database and priced by the terms.
+
+    On purpose it shares no code with what prices a charge: the two must agree.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT part.key, sum(part.value::bigint) FROM campaigns_pledge p,
+                   jsonb_each_text(p.accepted) part
+            WHERE p.lane = %s AND p.id = ANY(%s) AND part.key IN ('money', 'purchase')
+              AND NOT EXISTS (SELECT FROM payments_charge c
+                              WHERE c.lane = p.lane AND c.pledge_id = p.id)
+            GROUP BY 1
+            """,
+            [campaign.lane, list(ids)],
+        )
+        accepted = {kind: int(amount) for kind, amount in cursor.fetchall()}
+    unit = {"money": 1, "purchase": campaign.unit_price_minor or 0}
+    return {
+        kind: Money(amount_minor=amount * unit[kind], currency=campaign.currency)
+        for kind, amount in accepted.items()
+    }
 
 
 def _charge(campaign: Campaign, row: Pledge) -> Charge:

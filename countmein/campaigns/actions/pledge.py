@@ -18,12 +18,13 @@ from countmein.base.jobs import defer
 from countmein.campaigns.actions.tell import tell
 from countmein.campaigns.bodies import PartBody, PledgeBody
 from countmein.campaigns.changes import joins
-from countmein.campaigns.gates import gate_of, hold_shared
-from countmein.campaigns.kinds import KINDS
-from countmein.campaigns.links import manage_url, receipt_of
+from countmein.campaigns.gates import gate_of, hold_shared, is_accepting
+from countmein.campaigns.kinds import KINDS, is_charged, needs_card
+from countmein.campaigns.links import manage_url, receipt_of, secure_url
+from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
 from countmein.members.actions import Enrolled, Person, enrol
-from countmein.payments.actions import want_mandates
+from countmein.payments.actions.mandates import want_mandates, write_consents
 from countmein.payments.models import Mandate
 from countmein.payments.providers import PROVIDERS
 from countmein.rules import canonical, conditions
@@ -33,9 +34,8 @@ from countmein.rules.pledging import (
     Reason,
     check_amounts,
     check_place,
-    is_accepting,
 )
-from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState
+from countmein.rules.states import Confirm, PledgeState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,6 @@ class _Draft:
     request: PledgeRequest
     person: Person
     crowds: list[Crowd] = field(default_factory=list)
-    secured_by: str = ""
 
 
 def pledge(
@@ -87,7 +86,7 @@ def pledge(
         now = site_now()
         known = _stored(campaign, requests)
         # A door that opened since nobody was enrolled opens for the next try.
-        is_open = _is_open(gate, now) and len(enrolled) == len({d.person for d in valid})
+        is_open = is_accepting(gate, now=now) and len(enrolled) == len({d.person for d in valid})
         rows: dict[str, Pledge] = {}
         for draft in drafts:
             if isinstance(draft, _Draft) and is_open and draft.request.key not in known:
@@ -123,22 +122,21 @@ def _checked(campaign: Campaign, request: PledgeRequest) -> _Draft:
         address=body.member.email, name=body.member.name or "", language=request.language
     )
     assert person.mailbox
-    is_charged = any(part.kind in ("money", "purchase") for part in parts)
-    if is_charged and not body.payment_method:
-        raise PledgeRefused(Reason.payment_method_missing, path="payment_method")
-    _require_payable(campaign, offered)
-    if body.payment_method and not is_charged:
+    require_payable(campaign, offered)
+    if body.payment_method and not is_charged([part.kind for part in parts]):
         raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
     return _Draft(
         request=request,
         person=person,
         crowds=crowds_for(campaign, [part.condition for part in parts]),
-        secured_by=body.payment_method or "",
     )
 
 
-def _require_payable(campaign: Campaign, offered: Sequence[Offered]) -> None:
-    """Some currencies are moved in steps only: better said now than when the card is charged."""
+def require_payable(campaign: Campaign, offered: Sequence[Offered]) -> None:
+    """Some currencies are moved in steps only: better said now than when the card is charged.
+
+    Raises PledgeRefused, naming the field.
+    """
     step = PROVIDERS["stripe"].step_minor(campaign.currency)
     for index, part in enumerate(offered):
         how = KINDS[part.kind]
@@ -206,15 +204,9 @@ def _require_known(campaign: Campaign, crowds: Sequence[Crowd]) -> None:
 def _enrol(campaign: Campaign, drafts: Sequence[_Draft]) -> dict[Person, Enrolled]:
     """Find or make the members, before the gate is held: people live in other lanes."""
     now = site_now()
-    if not drafts or not _is_open(gate_of(campaign), now):
+    if not drafts or not is_accepting(gate_of(campaign), now=now):
         return {}
     return enrol([draft.person for draft in drafts], now=now)
-
-
-def _is_open(gate: Gate, now: datetime) -> bool:
-    return is_accepting(
-        state=CampaignState(gate.state), latch=Latch(gate.latch), deadline=gate.deadline, now=now
-    )
 
 
 def _stored(campaign: Campaign, requests: Sequence[PledgeRequest]) -> dict[str, Pledge]:
@@ -224,7 +216,8 @@ def _stored(campaign: Campaign, requests: Sequence[PledgeRequest]) -> dict[str, 
 
 
 def _row(campaign: Campaign, gate: Gate, draft: _Draft, who: Enrolled, now: datetime) -> Pledge:
-    body, state = draft.request.body, _first_state(campaign, draft)
+    body = draft.request.body
+    state = _first_state(campaign, [body.kind, *(part.kind for part in body.more)])
     return Pledge(
         lane=campaign.lane,
         id=uuid7(),
@@ -247,16 +240,16 @@ def _row(campaign: Campaign, gate: Gate, draft: _Draft, who: Enrolled, now: date
         member_id=who.member_id,
         contact_id=who.contact_id,
         public_name=body.public_name,
-        payment_method=draft.secured_by,
+        payment_method=body.payment_method or "",
         at=now,
         acted_at=now,
     )
 
 
-def _first_state(campaign: Campaign, draft: _Draft) -> PledgeState:
+def _first_state(campaign: Campaign, kinds: Sequence[str]) -> PledgeState:
     if campaign.confirm == Confirm.email:
         return PledgeState.unconfirmed
-    return PledgeState.unsecured if draft.secured_by else PledgeState.active
+    return PledgeState.unsecured if is_charged(kinds) else PledgeState.active
 
 
 def _write(
@@ -272,7 +265,9 @@ def _write(
     """
     if not rows:
         return {}
-    crowds = {c.id: c for d in drafts if isinstance(d, _Draft) for c in d.crowds}
+    checked = [draft for draft in drafts if isinstance(draft, _Draft)]
+    requests = {draft.request.key: draft.request for draft in checked}
+    crowds = {crowd.id: crowd for draft in checked for crowd in draft.crowds}
     Crowd.objects.bulk_create(sorted(crowds.values(), key=lambda c: c.id), ignore_conflicts=True)
     ordered = sorted(rows.values(), key=lambda row: (row.mailbox, row.key))
     Pledge.objects.bulk_create(ordered, ignore_conflicts=True)
@@ -283,6 +278,14 @@ def _write(
     )
     written = [row for row in ordered if row.id in mine]
     follow(campaign, gate, written)
+    conditions_of = {crowd.id: crowd.condition for crowd in crowds.values()}
+    write_consents(
+        [
+            consent(campaign, row, conditions_of[row.crowd_id], language=requests[row.key].language)
+            for row in written
+            if needs_card(row)
+        ]
+    )
     return {row.key: row for row in written}
 
 
@@ -293,21 +296,23 @@ def follow(campaign: Campaign, gate: Gate, rows: Sequence[Pledge]) -> None:
     unconfirmed = [row for row in rows if row.state == PledgeState.unconfirmed]
     Change.objects.bulk_create(change for row in active for change in joins(gate, row))
     if unsecured:
-        want_mandates([_mandate(campaign, row) for row in unsecured if row.payment_method])
+        named = [row for row in unsecured if row.payment_method]
+        want_mandates([mandate(campaign, row, at=row.acted_at) for row in named])
     if unconfirmed:
         ids: list[uuid.UUID] = [row.id for row in unconfirmed]
         defer(tell, campaign_id=str(campaign.id), topic="confirm", pledge_ids=[str(i) for i in ids])
 
 
-def _mandate(campaign: Campaign, row: Pledge) -> Mandate:
+def mandate(campaign: Campaign, row: Pledge, *, at: datetime) -> Mandate:
+    """The card that the pledge names, given at that instant, to be saved with the provider."""
     return Mandate(
         lane=row.lane,
         campaign_id=row.campaign_id,
         pledge_id=row.id,
         payment_method=row.payment_method,
         currency=campaign.currency,
-        wanted_at=row.acted_at,
-        due_at=row.acted_at,
+        wanted_at=at,
+        due_at=at,
     )
 
 
@@ -340,4 +345,6 @@ def _said(row: Pledge) -> dict[str, Any]:
         "waiting_for": None,
         "receipt": receipt_of(row),
         "manage_url": manage_url(row),
+        # Whoever named no card gives it on the provider's page, to which this leads.
+        "secure_url": secure_url(row) if needs_card(row) and not row.payment_method else None,
     }

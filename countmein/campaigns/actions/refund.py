@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 
 from countmein.base.jobs import defer
-from countmein.campaigns.actions.tell import tell
+from countmein.campaigns.actions.tell import refund_topic, tell
 from countmein.campaigns.changes import accepted_parts, leaves_core
-from countmein.campaigns.gates import hold
+from countmein.campaigns.gates import free_places, hold
 from countmein.campaigns.kinds import price_by_kind
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.waitlist import amounts
-from countmein.payments.actions import want_refunds
-from countmein.payments.models import Charge, ChargeState, Refund, RefundState
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.payments.actions.refunding import want_refunds
+from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund, RefundState
+from countmein.rules.states import COUNTED, PledgeState
 
 SLICE = 500
 
@@ -26,15 +28,19 @@ def refund_crowds(campaign: Campaign, gate: Gate, out: Collection[uuid.UUID]) ->
     """Give back what the parts in these crowds paid, and tell whether there was any.
 
     A pledge whose first part is out is refunded whole; one whose further part is out gets that
-    part's money back and stays in with the rest. Call with the gate held.
+    part's money back and stays in with the rest. Call with the gate held: it is one decision.
     """
     if not out:
         return False
-    rows = list(
-        Pledge.objects.filter(
-            lane=gate.lane, campaign_id=gate.id, state=PledgeState.fulfilled
-        ).filter(Q(crowd_id__in=out) | ~Q(more=[]))
-    )
+    touched = Pledge.objects.filter(
+        lane=gate.lane, campaign_id=gate.id, state=PledgeState.fulfilled
+    ).filter(Q(crowd_id__in=out) | ~Q(more=[]))
+    return sum(_refund_out(campaign, gate, rows, out) for rows in _slices(touched)) > 0
+
+
+def _refund_out(
+    campaign: Campaign, gate: Gate, rows: Sequence[Pledge], out: Collection[uuid.UUID]
+) -> bool:
     owed: dict[uuid.UUID, dict[str, int]] = {}
     for row in rows:
         lost = amounts([part for part in accepted_parts(row) if part.crowd_id in out])
@@ -43,7 +49,8 @@ def refund_crowds(campaign: Campaign, gate: Gate, out: Collection[uuid.UUID]) ->
         elif lost:
             owed[row.id] = price_by_kind(campaign, lost)
             _lose_parts(gate, row, out)
-    return _want(campaign, {key: parts for key, parts in owed.items() if parts}, "condition")
+            free_places(gate, [lost])
+    return _want(campaign, _paid(campaign).filter(pledge_id__in=owed), "condition", owed=owed)
 
 
 def _lose_parts(gate: Gate, row: Pledge, out: Collection[uuid.UUID]) -> None:
@@ -59,40 +66,55 @@ def _lose_parts(gate: Gate, row: Pledge, out: Collection[uuid.UUID]) -> None:
 
 
 def refund_everybody(campaign: Campaign, *, reason: str) -> bool:
-    """Give back whatever was paid and not given back yet, and tell whether there was any."""
-    paid = Charge.objects.filter(
+    """Give back whatever was paid and not given back yet, and tell whether there was any.
+
+    Slice by slice, each for itself: killed between two of them, whoever calls next goes on.
+    """
+    return sum(_want(campaign, charges, reason) for charges in _slices(_paid(campaign))) > 0
+
+
+def _paid(campaign: Campaign) -> Any:
+    return Charge.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.PAID
     )
-    already = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    back: dict[uuid.UUID, dict[str, int]] = {}
-    for refund in already:
-        known = back.setdefault(refund.pledge_id, {})
-        for kind, amount in refund.parts.items():
-            known[kind] = known.get(kind, 0) + amount
-    left = {
-        charge.pledge_id: {
-            kind: amount - back.get(charge.pledge_id, {}).get(kind, 0)
-            for kind, amount in charge.parts.items()
-        }
-        for charge in paid.iterator(chunk_size=1000)
-    }
-    return _want(
-        campaign, {key: parts for key, parts in left.items() if sum(parts.values())}, reason
-    )
 
 
-def _want(campaign: Campaign, owed: Mapping[uuid.UUID, Mapping[str, int]], reason: str) -> bool:
-    charges = Charge.objects.filter(
-        lane=campaign.lane, pledge_id__in=list(owed), state=ChargeState.PAID
-    )
-    known = set(
-        Refund.objects.filter(
-            lane=campaign.lane, campaign_id=campaign.id, reason=reason
-        ).values_list("charge_id", flat=True)
-    )
-    fresh = [charge for charge in charges if charge.id not in known]
-    if fresh:
-        want_refunds(charges=fresh, reason=reason, parts=lambda charge: owed[charge.pledge_id])
+def _slices(rows: Any) -> Iterator[list[Any]]:
+    """Walk a crowd by id, so that no more of it than a slice is ever in memory."""
+    rows = rows.order_by("id")
+    page = list(rows[:SLICE])
+    while page:
+        yield page
+        page = list(rows.filter(id__gt=page[-1].id)[:SLICE])
+
+
+def _want(
+    campaign: Campaign,
+    charges: Iterable[Charge],
+    reason: str,
+    *,
+    owed: Mapping[uuid.UUID, Mapping[str, int]] | None = None,
+) -> bool:
+    """Record what goes back of these charges, never more than is left of them.
+
+    What is owed by pledge, or all that is left. The same reason may come twice, when two parts of
+    a pledge fall out one after the other: each time is a stage of its own.
+    """
+    left = {charge.id: Counter(charge.parts) for charge in charges}
+    stages = Counter[uuid.UUID]()
+    for charge_id, was, parts in Refund.objects.filter(
+        lane=campaign.lane, charge_id__in=left
+    ).values_list("charge_id", "reason", "parts"):
+        left[charge_id].subtract(parts)
+        stages[charge_id] += was == reason
+    fresh: dict[int, list[Charge]] = {}
+    for charge in charges:
+        if owed is not None:
+            left[charge.id] &= Counter(owed[charge.pledge_id])
+        if left[charge.id].total() > 0:
+            fresh.setdefault(stages[charge.id], []).append(charge)
+    for stage, rows in fresh.items():
+        want_refunds(charges=rows, reason=reason, stage=stage, parts=lambda charge: left[charge.id])
     return bool(fresh)
 
 
@@ -102,7 +124,7 @@ def read_refunds(campaign: Campaign) -> bool:
         gate = hold(campaign)
         news = list(
             Refund.objects.filter(
-                lane=campaign.lane, campaign_id=campaign.id, is_read=False, state=RefundState.DONE
+                lane=campaign.lane, campaign_id=campaign.id, is_read=False, state__in=REFUND_OVER
             ).order_by("id")[:SLICE]
         )
         if not news:
@@ -116,11 +138,14 @@ def read_refunds(campaign: Campaign) -> bool:
         Pledge.objects.filter(lane=gate.lane, id__in=[row.id for row in rows]).update(
             state=PledgeState.refunded, round=gate.round
         )
-        if gate.state in (CampaignState.settling, CampaignState.settled):
+        if gate.state in COUNTED:
             Change.objects.bulk_create(c for row in rows for c in leaves_core(gate, row))
-        for reason in {row.reason for row in news}:
-            ids = [str(row.pledge_id) for row in news if row.reason == reason]
-            topic = f"refunded_{reason}"
+        free_places(gate, [row.accepted for row in rows])
+        told: dict[str, list[str]] = {}
+        # What a lost dispute took back is told by the member's own bank.
+        for refund in (row for row in news if row.state == RefundState.DONE):
+            told.setdefault(refund_topic(refund), []).append(str(refund.pledge_id))
+        for topic, ids in told.items():
             defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=ids)
         Refund.objects.filter(lane=gate.lane, id__in=[row.id for row in news]).update(is_read=True)
     return True
@@ -133,7 +158,7 @@ def _given_back_whole(campaign: Campaign, pledge_ids: Collection[uuid.UUID]) -> 
         ).values_list("pledge_id", "amount_minor")
     )
     for pledge_id, amount in Refund.objects.filter(
-        lane=campaign.lane, pledge_id__in=pledge_ids, state=RefundState.DONE
+        lane=campaign.lane, pledge_id__in=pledge_ids, state__in=REFUND_OVER
     ).values_list("pledge_id", "amount_minor"):
         left[pledge_id] -= amount
     return [pledge_id for pledge_id, amount in left.items() if amount == 0]

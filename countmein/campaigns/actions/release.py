@@ -17,11 +17,12 @@ from countmein.campaigns.actions.secure import is_under_way, secure
 from countmein.campaigns.actions.tell import tell, tell_organiser
 from countmein.campaigns.changes import leaves
 from countmein.campaigns.gates import gate_of, hold
+from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import crowds_in
-from countmein.payments.actions import forget_mandates
-from countmein.payments.models import Charge, ChargeState, Refund, RefundState
+from countmein.payments.actions.mandates import close_pages, forget_mandates
+from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
 from countmein.rules.states import CampaignState, PledgeState
 
 SLICE = 500
@@ -60,21 +61,41 @@ def release(campaign_id: str) -> None:
 
 
 def _call_off_charges(campaign: Campaign) -> None:
-    """Charges that nobody has begun are never begun; those that went through are refunded."""
-    charges = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    """Charges that nobody has begun are never begun; those that went through are refunded.
+
+    Who is just about to pay one in person finds the page shut, or gets the money back.
+    """
+    on_page = Charge.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.ON_PAGE
+    )
+    close_pages(lane=campaign.lane, pledge_ids=list(on_page.values_list("pledge_id", flat=True)))
+    while _call_off_slice(campaign):
+        pass
+
+
+def _call_off_slice(campaign: Campaign) -> bool:
     with transaction.atomic():
         hold(campaign)
-        charges.filter(state=ChargeState.DUE).update(
-            state=ChargeState.FAILED, code="called_off", is_read=True
+        charges = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+        begun = charges.filter(state=ChargeState.PAID, is_read=False)
+        rows = list(
+            (charges.filter(state=ChargeState.DUE) | begun)
+            .order_by("id")[:SLICE]
+            .select_for_update()
         )
-        paid = charges.filter(state=ChargeState.PAID)
+        due = [row.id for row in rows if row.state == ChargeState.DUE]
+        Charge.objects.filter(lane=campaign.lane, id__in=due).update(
+            state=ChargeState.FAILED, code="called_off"
+        )
         Pledge.objects.filter(
             lane=campaign.lane,
-            campaign_id=campaign.id,
+            id__in=[row.pledge_id for row in rows if row.state == ChargeState.PAID],
             state=PledgeState.accepted,
-            id__in=paid.values("pledge_id"),
         ).update(state=PledgeState.fulfilled)
-        paid.update(is_read=True)
+        Charge.objects.filter(lane=campaign.lane, id__in=[row.id for row in rows]).update(
+            is_read=True
+        )
+    return bool(rows)
 
 
 def _release_slice(campaign: Campaign) -> bool:
@@ -85,6 +106,8 @@ def _release_slice(campaign: Campaign) -> bool:
         if gate.state == CampaignState.settled and accept_slice(campaign):
             return True
         gate = hold(campaign)
+        if gate.state == CampaignState.settled and gate.charging_stopped_at is not None:
+            return False
         if gate.state == CampaignState.settled:
             _note_waitlisted(campaign)
         topic = _topic(gate)
@@ -112,7 +135,7 @@ def _release_slice(campaign: Campaign) -> bool:
         Pledge.objects.filter(lane=campaign.lane, id__in=[row.id for row in rows]).update(
             state=PledgeState.released, round=gate.round
         )
-        forget_mandates(lane=campaign.lane, pledge_ids=[r.id for r in rows if r.payment_method])
+        forget_mandates(lane=campaign.lane, pledge_ids=[r.id for r in rows if needs_card(r)])
         told = [str(row.id) for row in rows if row.state != PledgeState.unconfirmed]
         defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=told)
     return True
@@ -166,5 +189,5 @@ def _is_left(campaign: Campaign, gate: Gate) -> bool:
     refunds = Refund.objects.filter(lane=lane, campaign_id=campaign_id)
     return bool(
         Pledge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=states).exists()
-        or refunds.exclude(state=RefundState.DONE, is_read=True).exists()
+        or refunds.exclude(state__in=REFUND_OVER, is_read=True).exists()
     )

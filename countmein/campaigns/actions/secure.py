@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 
@@ -11,21 +11,20 @@ from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.tell import tell
 from countmein.campaigns.changes import joins
-from countmein.campaigns.gates import hold_shared
+from countmein.campaigns.gates import hold_shared, shuts_at
+from countmein.campaigns.mandate import latest_charge_at
 from countmein.campaigns.models import Campaign, Change, Pledge
+from countmein.payments.actions import pages
 from countmein.payments.models import Mandate, MandateState
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.rules.states import KEEPING, CampaignState, PledgeState
 
 _BATCH = 500
 #: How long judging waits for mandates that were under way at the deadline.
 _PATIENCE = timedelta(seconds=60)
+#: A pledge that counts already may be given another card.
+_CAN_BE_SECURED = (PledgeState.unsecured, PledgeState.active, PledgeState.accepted)
 #: While a campaign stands here, a card that was given in time still makes its pledge count.
-_COUNTING = (
-    CampaignState.open,
-    CampaignState.tipped,
-    CampaignState.settling,
-    CampaignState.settled,
-)
+_COUNTING = frozenset({CampaignState.open, CampaignState.tipped, *KEEPING})
 
 
 @job(name="campaigns.secure", queue="counting")
@@ -49,19 +48,29 @@ def _secure_slice(campaign: Campaign) -> bool:
         if not told_of:
             return False
         pledges = list(
-            Pledge.objects.filter(lane=campaign.lane, id__in=told_of, state=PledgeState.unsecured)
+            Pledge.objects.filter(lane=campaign.lane, id__in=told_of, state__in=_CAN_BE_SECURED)
             .order_by("id")
             .select_for_update()
         )
         # Read with the pledges held: another card given meanwhile makes this one's news stale.
         news = {row.pledge_id: row for row in unread.filter(pledge_id__in=told_of)}
         pledges = [pledge for pledge in pledges if pledge.id in news]
-        made = [p for p in pledges if news[p.id].state == MandateState.MADE]
+        # A card given on the provider's page after the door was shut came too late.
+        made = [
+            p
+            for p in pledges
+            if news[p.id].state == MandateState.MADE and news[p.id].wanted_at < shuts_at(gate)
+        ]
         if gate.state in _COUNTING and gate.closed_at is None:
+            made = [pledge for pledge in made if pledge.state == PledgeState.unsecured]
             Pledge.objects.filter(lane=campaign.lane, id__in=[p.id for p in made]).update(
                 state=PledgeState.active, round=gate.round
             )
             Change.objects.bulk_create(change for p in made for change in joins(gate, p))
+        latest = latest_charge_at(campaign).date()
+        short = [str(p.id) for p in made if _is_short(news[p.id], latest)]
+        if short:
+            defer(tell, campaign_id=str(campaign.id), topic="expiring", pledge_ids=short)
         refused = [str(p.id) for p in pledges if news[p.id].state == MandateState.REFUSED]
         if refused:
             defer(tell, campaign_id=str(campaign.id), topic="card_refused", pledge_ids=refused)
@@ -69,6 +78,11 @@ def _secure_slice(campaign: Campaign) -> bool:
             is_read=True
         )
     return True
+
+
+def _is_short(mandate: Mandate, latest: date) -> bool:
+    """Whether the card may have expired when it is charged."""
+    return mandate.card_expires_on is not None and mandate.card_expires_on < latest
 
 
 def is_under_way(campaign: Campaign) -> bool:
@@ -83,6 +97,7 @@ def is_under_way(campaign: Campaign) -> bool:
         or Mandate.objects.filter(
             lane=campaign.lane, campaign_id=campaign.id, is_read=False, state=MandateState.MADE
         ).exists()
+        or pages.is_under_way(lane=campaign.lane, campaign_id=campaign.id)
     )
 
 

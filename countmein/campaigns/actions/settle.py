@@ -5,26 +5,31 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.accept import accept_slice
+from countmein.campaigns.actions.ask import ask_failing
 from countmein.campaigns.actions.count import count, rule_of
 from countmein.campaigns.actions.fulfil import fulfil
 from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_crowds, refund_everybody
 from countmein.campaigns.actions.tell import tell, tell_organiser
+from countmein.campaigns.actions.topup import begin_topup
 from countmein.campaigns.changes import leaves_core
 from countmein.campaigns.collected import collected
-from countmein.campaigns.gates import hold
+from countmein.campaigns.gates import free_places, hold
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.moves import move
-from countmein.payments.actions import forget_mandates
-from countmein.payments.models import Charge, ChargeState, Refund, RefundState
-from countmein.rules import conditions
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.payments.actions.mandates import forget_mandates
+from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
+from countmein.rules.conditions import Aggregates
+from countmein.rules.states import KEEPING, CampaignState, PledgeState, Shortfall
+from countmein.rules.tipping import Conclusion
+from countmein.rules.tipping import conclude as conclude_on
 
 SLICE = 500
 
@@ -44,6 +49,8 @@ def settle(campaign_id: str) -> None:
         pass
     while read_refunds(campaign):
         pass
+    while ask_failing(campaign):
+        pass
     conclude(campaign)
     write_letters(campaign)
 
@@ -52,7 +59,7 @@ def _read_charges(campaign: Campaign) -> bool:
     """Carry the outcomes of charges over to their pledges, a slice at a time."""
     with transaction.atomic():
         gate = hold(campaign)
-        if gate.state not in (CampaignState.settling, CampaignState.settled):
+        if gate.state not in KEEPING:
             # Cancelled meanwhile: the release looks after what was charged.
             return False
         news = list(
@@ -91,14 +98,7 @@ def _drop(campaign: Campaign, gate: Gate, rows: Sequence[Pledge]) -> None:
     )
     Change.objects.bulk_create(change for row in rows for change in leaves_core(gate, row))
     forget_mandates(lane=gate.lane, pledge_ids=ids)
-    taken = dict(gate.accepted)
-    for row in rows:
-        for kind, amount in row.accepted.items():
-            taken[kind] -= amount
-    gate.accepted = taken
-    # Nobody behind them was served because of them: acceptance looks at the queue again.
-    gate.accepted_round = 0
-    gate.save(update_fields=["accepted", "accepted_round"])
+    free_places(gate, [row.accepted for row in rows])
     defer(
         tell,
         campaign_id=str(campaign.id),
@@ -116,43 +116,60 @@ def conclude(campaign: Campaign) -> None:
     with transaction.atomic():
         gate = hold(campaign)
         state = CampaignState(gate.state)
-        if state not in (CampaignState.settling, CampaignState.settled):
+        if state not in KEEPING:
             return
         if _is_under_way(campaign, gate):
             return
         outcome = collected(campaign)
         if refund_crowds(campaign, gate, outcome.out) or state is CampaignState.settled:
             return
-        if conditions.holds(rule_of(campaign), outcome.totals):
-            _end(campaign, CampaignState.settled)
-        elif not refund_everybody(campaign, reason="shortfall"):
-            _end(campaign, CampaignState.released)
+        _judge(campaign, gate, outcome.totals)
+
+
+def _judge(campaign: Campaign, gate: Gate, totals: Aggregates) -> None:
+    now = site_now()
+    conclusion = conclude_on(
+        rule=rule_of(campaign),
+        collected=totals,
+        shortfall=Shortfall(campaign.shortfall),
+        topup_until=gate.topup_until,
+        now=now,
+    )
+    if conclusion is Conclusion.wait:
+        return
+    if conclusion is Conclusion.top_up:
+        begin_topup(campaign, now=now)
+        return
+    if gate.state == CampaignState.topup:
+        _move(campaign, CampaignState.topup, CampaignState.settling, now)
+    if conclusion is Conclusion.settle:
+        _end(campaign, CampaignState.settled, now, settled_at=now)
+    elif not refund_everybody(campaign, reason="shortfall"):
+        _end(campaign, CampaignState.released, now)
 
 
 def _is_under_way(campaign: Campaign, gate: Gate) -> bool:
     """Whether something may still change what is collected."""
     lane, campaign_id = campaign.lane, campaign.id
     return bool(
-        gate.accepted_round < gate.round
+        gate.charging_stopped_at is not None
+        or gate.accepted_round < gate.round
         or Pledge.objects.filter(
             lane=lane, campaign_id=campaign_id, state=PledgeState.accepted
         ).exists()
         or Refund.objects.filter(lane=lane, campaign_id=campaign_id)
-        .exclude(state=RefundState.DONE, is_read=True)
+        .exclude(state__in=REFUND_OVER, is_read=True)
         .exists()
     )
 
 
-def _end(campaign: Campaign, to: CampaignState) -> None:
-    now = site_now()
-    settled = {"settled_at": now} if to is CampaignState.settled else {}
-    moved = move(
-        lane=campaign.lane,
-        campaign_id=campaign.id,
-        was=[CampaignState.settling],
-        to=to,
-        at=now,
-        **settled,
-    )
-    assert moved, "the gate was held, so nobody else can have moved it"
+def _end(campaign: Campaign, to: CampaignState, now: datetime, **fields: datetime) -> None:
+    _move(campaign, CampaignState.settling, to, now, **fields)
     defer(tell_organiser, campaign_id=str(campaign.id), topic=to.value)
+
+
+def _move(
+    campaign: Campaign, was: CampaignState, to: CampaignState, now: datetime, **fields: datetime
+) -> None:
+    moved = move(lane=campaign.lane, campaign_id=campaign.id, was=[was], to=to, at=now, **fields)
+    assert moved, "the gate was held, so nobody else can have moved it"

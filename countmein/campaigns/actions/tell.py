@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from django.db.models import Sum
+from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import translation
 
 from countmein.base.clock import real_now, site_now
-from countmein.base.jobs import job
-from countmein.campaigns import letters
+from countmein.base.jobs import defer, job
+from countmein.campaigns import card_letters, letters
 from countmein.campaigns.models import LIVE_STATES, Campaign, Crowd, Pledge, Tally, Ticket
 from countmein.members.models import Contact
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
-from countmein.payments.models import Charge, Refund
+from countmein.payments.models import Charge, ChargeState, Mandate, MandateState, Refund
+from countmein.rules.states import PledgeState
 
+#: One transaction's worth of letters.
+SLICE = 500
 #: One address is nobody's mail bomb: so many confirmation mails a day, whoever asks for them.
 CONFIRMATIONS_A_DAY = 3
 
@@ -25,7 +29,10 @@ CONFIRMATIONS_A_DAY = 3
 @job(name="campaigns.tell", queue="sends")
 def tell(campaign_id: str, topic: str, pledge_ids: list[str]) -> None:
     """Queue one letter about `topic` for each of these pledges; told before means told."""
-    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    _tell(Campaign.objects.get(id=uuid.UUID(campaign_id)), topic, pledge_ids)
+
+
+def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
     rows = list(
         Pledge.objects.filter(lane=campaign.lane, id__in=[uuid.UUID(i) for i in pledge_ids])
     )
@@ -63,19 +70,16 @@ class _Background:
             self.tickets.setdefault(ticket.pledge_id, {})[ticket.kind] = ticket
         crowds = Crowd.objects.filter(lane=lane, id__in={row.crowd_id for row in rows})
         self.crowds = {crowd.id: crowd for crowd in crowds}
-        tally = Tally.objects.filter(lane=lane, id=campaign.id).first()
-        self.people = tally.people if tally else 0
+        self.tally = Tally.objects.filter(lane=lane, id=campaign.id).first()
+        self.people = self.tally.people if self.tally else 0
         self.again = Campaign.objects.filter(follows=campaign.id).first()
-        self.paid = dict(
-            Charge.objects.filter(lane=lane, pledge_id__in=ids, state="paid").values_list(
-                "pledge_id", "amount_minor"
-            )
-        )
+        charges = Charge.objects.filter(lane=lane, pledge_id__in=ids)
+        self.charges = {charge.pledge_id: charge for charge in charges}
+        mandates = Mandate.objects.filter(lane=lane, pledge_id__in=ids, state=MandateState.MADE)
+        self.mandates = {mandate.pledge_id: mandate for mandate in mandates}
         self.refunds = {
-            (pledge_id, reason): amount
-            for pledge_id, reason, amount in Refund.objects.filter(lane=lane, pledge_id__in=ids)
-            .values_list("pledge_id", "reason")
-            .annotate(Sum("amount_minor"))
+            (refund.pledge_id, refund_topic(refund)): refund
+            for refund in Refund.objects.filter(lane=lane, pledge_id__in=ids)
         }
         self.earlier = {
             row.mailbox: row
@@ -102,14 +106,30 @@ class _Background:
         if topic == "lapsed":
             return letters.lapsed_letter(self.campaign, people=self.people, again=self.again)
         if topic == "cancelled":
-            return letters.cancelled_letter(self.campaign, paid_minor=self.paid.get(row.id, 0))
+            charge = self.charges.get(row.id)
+            is_paid = charge is not None and charge.state == ChargeState.PAID
+            paid_minor = charge.amount_minor if charge and is_paid else 0
+            return letters.cancelled_letter(self.campaign, paid_minor=paid_minor)
         if topic == "left_out":
             return letters.left_out_letter(self.campaign, row, by_cap=row.was_waitlisted)
         if topic == "dropped":
             return letters.dropped_letter(self.campaign, row)
-        reason = topic.removeprefix("refunded_")
-        amount = self.refunds.get((row.id, reason), 0)
-        return letters.refunded_letter(self.campaign, amount_minor=amount, reason=reason)
+        if topic.startswith("failing_"):
+            return card_letters.failing_letter(self.campaign, row, self.charges[row.id])
+        if topic.startswith("expiring"):
+            return card_letters.expiring_letter(self.campaign, row, self.mandates.get(row.id))
+        if topic == "topup":
+            return letters.topup_letter(self.campaign, row, tally=self.tally)
+        refund = self.refunds[row.id, topic]
+        return letters.refunded_letter(
+            self.campaign, amount_minor=refund.amount_minor, reason=refund.reason
+        )
+
+
+def refund_topic(refund: Refund) -> str:
+    """The letter about one refund: money that goes back in stages has a letter for each."""
+    stage = f"_{refund.stage}" if refund.stage else ""
+    return f"refunded_{refund.reason}{stage}"
 
 
 def _languages(rows: Sequence[Pledge]) -> dict[tuple[int, uuid.UUID], str]:
@@ -145,6 +165,59 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
         if had[row.member_id] <= CONFIRMATIONS_A_DAY:
             allowed.append(row)
     return allowed
+
+
+def tell_each(
+    campaign: Campaign,
+    *,
+    topic: str,
+    states: Collection[PledgeState],
+    is_paid: bool | None = None,
+) -> None:
+    """Have a letter about `topic` queued for every pledge in these states, slice by slice.
+
+    `is_paid`: only those who have paid, or only those who have paid nothing.
+    """
+    defer(
+        tell_slice,
+        campaign_id=str(campaign.id),
+        topic=topic,
+        states=sorted(states),
+        after=None,
+        is_paid=is_paid,
+    )
+
+
+@job(name="campaigns.tell_slice", queue="sends")
+def tell_slice(
+    campaign_id: str,
+    topic: str,
+    states: list[str],
+    after: str | None,
+    is_paid: bool | None = None,
+) -> None:
+    """Queue a slice of the letters and the job for the next; run again, it adds nothing."""
+    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id, state__in=states)
+    if is_paid is not None:
+        paid = Charge.objects.get_queryset().filter(
+            lane=OuterRef("lane"), pledge_id=OuterRef("id"), state=ChargeState.PAID
+        )
+        rows = rows.filter(Exists(paid) if is_paid else ~Exists(paid))
+    if after is not None:
+        rows = rows.filter(id__gt=uuid.UUID(after))
+    ids = [str(id) for id in rows.order_by("id").values_list("id", flat=True)[:SLICE]]
+    with transaction.atomic():
+        _tell(campaign, topic, ids)
+        if len(ids) == SLICE:
+            defer(
+                tell_slice,
+                campaign_id=campaign_id,
+                topic=topic,
+                states=states,
+                after=ids[-1],
+                is_paid=is_paid,
+            )
 
 
 @job(name="campaigns.tell_organiser", queue="sends")

@@ -8,8 +8,9 @@ from countmein.base.clock import site_now
 from countmein.campaigns.actions.confirm import held
 from countmein.campaigns.changes import leaves
 from countmein.campaigns.gates import hold_shared
+from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
-from countmein.payments.actions import forget_mandates
+from countmein.payments.actions.mandates import forget_mandates
 from countmein.rules.pledging import may_withdraw
 from countmein.rules.states import CampaignState, PledgeState
 
@@ -38,7 +39,7 @@ def withdraw(*, pledge: Pledge) -> Pledge:
         row.state = PledgeState.withdrawn
         row.round = gate.round
         row.save(update_fields=["state", "round"])
-        if row.payment_method:
+        if needs_card(row):
             forget_mandates(lane=row.lane, pledge_ids=[row.id])
     return row
 

@@ -15,7 +15,7 @@ from countmein.campaigns.kinds.purchase import Purchase
 from countmein.campaigns.kinds.signature import Signature
 from countmein.campaigns.models import Campaign, Pledge, Ticket
 
-__all__ = ["KINDS", "Piece", "PledgeKind", "is_charged", "price_by_kind"]
+__all__ = ["KINDS", "Piece", "PledgeKind", "is_charged", "needs_card", "price_by_kind"]
 
 
 class PledgeKind(Protocol):
@@ -47,6 +47,11 @@ KINDS: dict[str, PledgeKind] = {
 def is_charged(kinds: Sequence[str] | dict[str, int]) -> bool:
     """Whether any of these kinds is paid by card."""
     return any(KINDS[kind].is_charged for kind in kinds)
+
+
+def needs_card(pledge: Pledge) -> bool:
+    """Whether any part of a pledge is paid by card, so that the whole has to be secured."""
+    return is_charged([pledge.kind, *(part["kind"] for part in pledge.more)])
 
 
 def price_by_kind(campaign: Campaign, amounts: dict[str, int]) -> dict[str, int]:

@@ -3,29 +3,49 @@
 from typing import Final
 
 from countmein.payments.providers.port import (
+    CardFace,
     ChargeResult,
+    DisputeSeen,
+    DisputeStatus,
     EventKind,
     EventRefused,
     ForgetFailed,
+    Line,
+    LineKind,
+    LookUpFailed,
     MandateResult,
     Outcome,
+    PageOutcome,
+    PageRequest,
+    PageResult,
     PaymentProvider,
     ProviderEvent,
     RefundResult,
+    Result,
 )
 from countmein.payments.providers.stripe import Stripe
 
 __all__ = [
     "PROVIDERS",
+    "CardFace",
     "ChargeResult",
+    "DisputeSeen",
+    "DisputeStatus",
     "EventKind",
     "EventRefused",
     "ForgetFailed",
+    "Line",
+    "LineKind",
+    "LookUpFailed",
     "MandateResult",
     "Outcome",
+    "PageOutcome",
+    "PageRequest",
+    "PageResult",
     "PaymentProvider",
     "ProviderEvent",
     "RefundResult",
+    "Result",
 ]
 
 PROVIDERS: Final[dict[str, PaymentProvider]] = {"stripe": Stripe()}

@@ -1,11 +1,12 @@
 """The port between our promises and a payment provider, in our nouns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from countmein.rules.dunning import Decline
 from countmein.rules.money import Money
 
 
@@ -26,14 +27,27 @@ class Outcome(StrEnum):
 class Result:
     """What every answer says; `permanent` means that another try cannot end differently.
 
+    `decline` is what a refusal of the card's issuer says about the card.
+
     `needs_new_key` means that the provider has nothing under our reference, and will for ever
     answer with an error to this key: the one case in which another key is safe.
     """
 
     outcome: Outcome
     permanent: bool = False
+    decline: Decline | None = None
     code: str = ""
     needs_new_key: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFace:
+    """What a provider shows of a card; never more than that, and never its number."""
+
+    brand: str
+    last4: str
+    #: The last day it is good for.
+    expires_on: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +55,38 @@ class MandateResult(Result):
     """`mandate` is the provider's name for the leave to charge; only the provider reads it."""
 
     mandate: str = ""
+    card: CardFace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """What a hosted page is about, what it says, and where it leads back to."""
+
+    reference: str
+    currency: str
+    words: str
+    language: str
+    return_url: str
+    cancel_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageResult(Result):
+    """A page of the provider's that was made: its name, its address, and whose card it keeps."""
+
+    page_id: str = ""
+    url: str = ""
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOutcome(Result):
+    """What became of a page. It is open, or it is done, or it is over and nothing came of it."""
+
+    is_open: bool = False
+    is_done: bool = False
+    mandate: str = ""
+    card: CardFace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +105,66 @@ class RefundResult(Result):
     amount: Money | None = None
 
 
+class DisputeStatus(StrEnum):
+    """How a dispute stands; `INQUIRY` is a question only, for which no money has moved."""
+
+    INQUIRY = "inquiry"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeSeen:
+    """A dispute as the provider shows it now; it names the charge as the provider does."""
+
+    dispute_id: str
+    charge_id: str
+    amount: Money
+    status: DisputeStatus
+    reason: str
+    opened_at: datetime
+    answer_by: datetime | None
+
+
+class LineKind(StrEnum):
+    """What moved our balance at the provider."""
+
+    CHARGE = "charge"
+    REFUND = "refund"
+    #: A refund that came back to us.
+    REFUND_FAILED = "refund_failed"
+    DISPUTE = "dispute"
+    DISPUTE_WON = "dispute_won"
+    #: A fee that is about no single charge.
+    FEE = "fee"
+    #: Our own money on its way to our bank, or passed on to a connected account.
+    PAYOUT = "payout"
+    TRANSFER = "transfer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the provider's statement. Negative is money that leaves us; fees are positive.
+
+    `source_id` and `charge_id` are the provider's names, `reference` is ours.
+    """
+
+    line_id: str
+    kind: LineKind
+    at: datetime
+    amount: Money
+    fee: Money
+    source_id: str = ""
+    charge_id: str = ""
+    reference: str = ""
+
+
+class LookUpFailed(Exception):
+    """The provider did not answer what it was asked; says nothing about what was asked for."""
+
+
 class EventKind(StrEnum):
     """What a provider's event tells us; OTHER is anything we do not act on."""
 
@@ -67,6 +173,7 @@ class EventKind(StrEnum):
     CHARGE_PAID = "charge_paid"
     CHARGE_REFUSED = "charge_refused"
     CHARGE_REFUNDED = "charge_refunded"
+    DISPUTED = "disputed"
     OTHER = "other"
 
 
@@ -113,6 +220,20 @@ class PaymentProvider(Protocol):
     ) -> MandateResult:
         """Keep this payment method, so that it can be charged later without its owner."""
 
+    def card_page(self, *, page: PageRequest, key: str) -> PageResult:
+        """Make a page of the provider's on which a member gives a card to be charged later."""
+
+    def payment_page(
+        self, *, page: PageRequest, mandate: str, amount_minor: int, key: str
+    ) -> PageResult:
+        """Make a page on which a member pays in person what could not be taken without them."""
+
+    def read_page(self, *, page_id: str) -> PageOutcome:
+        """Look what became of a page."""
+
+    def close_page(self, *, page_id: str) -> PageOutcome:
+        """Shut a page that is still open; afterwards it is done or over."""
+
     def charge(
         self, *, mandate: str, amount_minor: int, currency: str, reference: str, key: str
     ) -> ChargeResult:
@@ -131,6 +252,18 @@ class PaymentProvider(Protocol):
 
     def forget(self, *, mandate: str) -> None:
         """Have the payment method deleted, once or again. Raises ForgetFailed."""
+
+    def disputes(self, *, since: datetime) -> Iterator[DisputeSeen]:
+        """List what was disputed since an instant. Raises LookUpFailed."""
+
+    def dispute(self, *, dispute_id: str) -> DisputeSeen:
+        """Look how one dispute stands. Raises LookUpFailed."""
+
+    def lines(self, *, since: datetime, after: str = "") -> Iterator[Line]:
+        """List our statement since an instant, the newest line first, a page in memory at a time.
+
+        `after` goes on behind a line of an earlier listing. Raises LookUpFailed.
+        """
 
     def read_event(self, *, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         """Check and read an event the provider sent us. Raises EventRefused."""

@@ -1,5 +1,6 @@
 """Stripe through its own SDK: saved cards by SetupIntent, charges by off-session PaymentIntent."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -9,12 +10,17 @@ import stripe
 from django.conf import settings
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 
-from countmein.payments.providers import stripe_events
+from countmein.payments.providers import stripe_events, stripe_lines, stripe_pages
 from countmein.payments.providers.port import (
     ChargeResult,
+    DisputeSeen,
     ForgetFailed,
+    Line,
     MandateResult,
     Outcome,
+    PageOutcome,
+    PageRequest,
+    PageResult,
     ProviderEvent,
     RefundResult,
 )
@@ -83,16 +89,54 @@ class Stripe:
                         "usage": "off_session",
                         "confirm": True,
                         "metadata": metadata,
+                        "expand": ["payment_method"],
                     },
                     {"idempotency_key": key},
                 ).to_dict(),
             )
             check_status(intent, "last_setup_error")
+            method = intent["payment_method"]
             return MandateResult(
-                outcome=Outcome.DONE, mandate=f"{customer['id']}:{intent['payment_method']}"
+                outcome=Outcome.DONE,
+                mandate=f"{customer['id']}:{method['id']}",
+                card=stripe_pages.face_of(method),
             )
         except NotDone as no:
             return MandateResult(**no.fields)
+
+    def card_page(self, *, page: PageRequest, key: str) -> PageResult:
+        """Make a Checkout page in setup mode."""
+        try:
+            return stripe_pages.card_page(self._v1, page, key)
+        except NotDone as no:
+            return PageResult(**no.fields)
+
+    def payment_page(
+        self, *, page: PageRequest, mandate: str, amount_minor: int, key: str
+    ) -> PageResult:
+        """Make a Checkout page in payment mode, for the customer whose card asks for its owner."""
+        try:
+            return stripe_pages.payment_page(
+                self._v1, page, mandate=mandate, amount_minor=amount_minor, key=key
+            )
+        except NotInUnits:
+            return PageResult(outcome=Outcome.REFUSED, permanent=True, code="amount_too_fine")
+        except NotDone as no:
+            return PageResult(**no.fields)
+
+    def read_page(self, *, page_id: str) -> PageOutcome:
+        """Retrieve the Checkout session."""
+        try:
+            return stripe_pages.read_page(self._v1, page_id)
+        except NotDone as no:
+            return PageOutcome(**no.fields)
+
+    def close_page(self, *, page_id: str) -> PageOutcome:
+        """Expire the Checkout session, if it is open."""
+        try:
+            return stripe_pages.close_page(self._v1, page_id)
+        except NotDone as no:
+            return PageOutcome(**no.fields)
 
     def charge(
         self, *, mandate: str, amount_minor: int, currency: str, reference: str, key: str
@@ -172,6 +216,18 @@ class Stripe:
         except NotDone as no:
             if no.result.code != "resource_missing":
                 raise ForgetFailed(no.result.code) from no
+
+    def disputes(self, *, since: datetime) -> Iterator[DisputeSeen]:
+        """Page through the disputes that were made since."""
+        return stripe_lines.disputes(self._v1, since=since)
+
+    def dispute(self, *, dispute_id: str) -> DisputeSeen:
+        """Retrieve one dispute."""
+        return stripe_lines.dispute(self._v1, dispute_id)
+
+    def lines(self, *, since: datetime, after: str = "") -> Iterator[Line]:
+        """Page through the balance transactions, each with what it is about."""
+        return stripe_lines.lines(self._v1, since=since, after=after)
 
     def read_event(self, *, body: bytes, signature: str, now: datetime) -> ProviderEvent:
         """Check Stripe's signature over the raw body, then read it in our nouns."""

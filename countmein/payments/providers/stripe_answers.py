@@ -1,5 +1,6 @@
 """What Stripe's answers and errors mean in our nouns; what is not plain is unknown."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -8,10 +9,11 @@ import stripe
 
 from countmein.payments.providers.port import ChargeResult, Outcome, RefundResult, Result
 from countmein.payments.providers.stripe_tables import (
-    HARD_DECLINES,
+    DECLINES,
     PERMANENT_REFUSALS,
     from_units,
 )
+from countmein.rules.dunning import Decline
 
 Object = Mapping[str, Any]
 T = TypeVar("T")
@@ -25,18 +27,23 @@ class NotDone(Exception):
     """Stripe did not do it, or did not say so."""
 
     def __init__(
-        self, outcome: Outcome, *, code: str, permanent: bool = False, is_key_spent: bool = False
+        self,
+        outcome: Outcome,
+        *,
+        code: str,
+        permanent: bool = False,
+        decline: Decline | None = None,
+        is_key_spent: bool = False,
     ) -> None:
         super().__init__(code)
-        self.result = Result(outcome=outcome, code=code, permanent=permanent)
+        self.result = Result(outcome=outcome, code=code, permanent=permanent, decline=decline)
         #: Stripe has kept a 500 under this key and will answer nothing else to it.
         self.is_key_spent = is_key_spent
 
     @property
     def fields(self) -> dict[str, Any]:
         """What every result has."""
-        result = self.result
-        return {"outcome": result.outcome, "code": result.code, "permanent": result.permanent}
+        return {each.name: getattr(self.result, each.name) for each in dataclasses.fields(Result)}
 
 
 def ask(call: Callable[[], T]) -> T:
@@ -93,7 +100,9 @@ def _judged(error: stripe.StripeError) -> NotDone:
 
 
 def _decline(code: str) -> NotDone:
-    return NotDone(Outcome.REFUSED, code=code or "declined", permanent=code in HARD_DECLINES)
+    decline = DECLINES.get(code, Decline.soft)
+    is_hard = decline is Decline.hard
+    return NotDone(Outcome.REFUSED, code=code or "declined", permanent=is_hard, decline=decline)
 
 
 def check_status(intent: Object, error_name: str) -> None:
@@ -129,7 +138,8 @@ def refunded(refund: Object) -> RefundResult:
         if status in ("failed", "canceled"):
             code = refund.get("failure_reason") or status
             raise NotDone(Outcome.REFUSED, code=str(code))
-        if status != "succeeded":
+        # A pending one has left our balance and is on its way to the card.
+        if status not in ("succeeded", "pending"):
             raise NotDone(Outcome.UNKNOWN, code=str(status or "undocumented_answer"))
         return RefundResult(
             outcome=Outcome.DONE,

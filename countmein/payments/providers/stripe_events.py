@@ -8,7 +8,8 @@ import stripe
 
 from countmein.payments.providers.port import EventKind, EventRefused, ProviderEvent
 from countmein.payments.providers.stripe_answers import Object, our_reference
-from countmein.payments.providers.stripe_tables import EVENTS, HARD_DECLINES, from_units
+from countmein.payments.providers.stripe_tables import DECLINES, EVENTS, from_units
+from countmein.rules.dunning import Decline
 
 # How far a webhook's clock may be from ours; Stripe's own default.
 TOLERANCE: Final = timedelta(seconds=300)
@@ -18,6 +19,9 @@ _AMOUNT_OF: Final = {
     EventKind.CHARGE_PAID: "amount_received",
     EventKind.CHARGE_REFUNDED: "amount_refunded",
 }
+
+# Where the charge of each event stands, if not as the latest of an intent.
+_CHARGE_OF: Final = {EventKind.CHARGE_REFUNDED: "id", EventKind.DISPUTED: "charge"}
 
 
 def read(*, body: bytes, signature: str, secret: str, now: datetime) -> ProviderEvent:
@@ -48,7 +52,7 @@ def _event(body: Object) -> ProviderEvent:
     amount_name = _AMOUNT_OF.get(kind)
     error = subject.get("last_setup_error") or subject.get("last_payment_error") or {}
     code = error.get("decline_code") or error.get("code") or ""
-    charge_id = subject.get("id" if kind == EventKind.CHARGE_REFUNDED else "latest_charge")
+    charge_id = subject.get(_CHARGE_OF.get(kind, "latest_charge"))
     return ProviderEvent(
         id=str(body["id"]),
         kind=kind,
@@ -57,6 +61,6 @@ def _event(body: Object) -> ProviderEvent:
         reference=our_reference(subject),
         charge_id=charge_id or "",
         amount=from_units(subject[amount_name], subject["currency"]) if amount_name else None,
-        permanent=code in HARD_DECLINES,
+        permanent=DECLINES.get(code) is Decline.hard,
         code=code,
     )

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from countmein.payments.providers.port import EventKind
+from countmein.rules.dunning import Decline
 from countmein.rules.money import Money
 
 # A card that says one of these will not say yes later, and asking again costs network fees.
-# Any other decline is soft: lack of funds, a busy issuer, a bank that gives no reason
-# (generic_decline), a member who has to authenticate. Source: Stripe's pages on declines and
-# on hard declines; Visa's category 1; Mastercard's advice codes 03 and 21.
-HARD_DECLINES: Final = frozenset(
+# Source: Stripe's pages on declines and on hard declines; Visa's category 1; Mastercard's advice
+# codes 03 and 21.
+_HARD: Final = frozenset(
     {
         "card_not_supported",
         "currency_not_supported",
@@ -38,6 +38,16 @@ HARD_DECLINES: Final = frozenset(
     }
 )
 
+# Its owner has to be there.
+_AUTHENTICATE: Final = ("authentication_required", "authentication_not_handled")
+
+# What each decline says of a card. One that is not listed is soft: lack of funds, a busy issuer,
+# a bank that gives no reason (generic_decline).
+DECLINES: Final[Mapping[str, Decline]] = {
+    **dict.fromkeys(_HARD, Decline.hard),
+    **dict.fromkeys(_AUTHENTICATE, Decline.authenticate),
+}
+
 # Requests refused for what they ask, which the same request will always ask. Anything else
 # that Stripe calls invalid may be our own mistake, so it must not cost a member the pledge.
 PERMANENT_REFUSALS: Final = frozenset(
@@ -58,12 +68,26 @@ _UNITS: Final[Mapping[str, tuple[int, int]]] = {"ISK": (100, 1), "UGX": (100, 1)
 # Three-decimal currencies are only moved in steps of ten.
 _STEPS: Final[Mapping[str, int]] = dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 10)
 
+# The languages that Stripe speaks on its own pages; in any other it takes the browser's.
+PAGE_LANGUAGES: Final = frozenset(
+    {
+        *("bg", "cs", "da", "de", "el", "en-gb", "es", "et", "fi", "fr", "hr", "hu", "id", "it"),
+        *("ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "ro", "ru", "sk", "sl"),
+        *("sv", "th", "tr", "vi", "zh"),
+    }
+)
+
 EVENTS: Final[Mapping[str, EventKind]] = {
     "setup_intent.succeeded": EventKind.MANDATE_MADE,
     "setup_intent.setup_failed": EventKind.MANDATE_REFUSED,
     "payment_intent.succeeded": EventKind.CHARGE_PAID,
     "payment_intent.payment_failed": EventKind.CHARGE_REFUSED,
     "charge.refunded": EventKind.CHARGE_REFUNDED,
+    "charge.dispute.created": EventKind.DISPUTED,
+    "charge.dispute.updated": EventKind.DISPUTED,
+    "charge.dispute.closed": EventKind.DISPUTED,
+    "charge.dispute.funds_withdrawn": EventKind.DISPUTED,
+    "charge.dispute.funds_reinstated": EventKind.DISPUTED,
 }
 
 
@@ -80,10 +104,11 @@ def to_units(amount: Money) -> int:
 
 
 def from_units(units: int, currency: str) -> Money:
-    """Return what Stripe counts as `units` of its lower-case `currency`."""
+    """Return what Stripe counts as `units` of its lower-case `currency`; they may be negative."""
     code = currency.upper()
     times, by = _UNITS.get(code, (1, 1))
-    return Money(amount_minor=units * by // times, currency=code)
+    amount_minor = abs(units) * by // times
+    return Money(amount_minor=-amount_minor if units < 0 else amount_minor, currency=code)
 
 
 def step_minor(currency: str) -> int:

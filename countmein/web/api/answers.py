@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from countmein.campaigns.bodies import GRAMMAR_MARK, OfferedShortfall
-from countmein.rules.states import CampaignState, Confirm, Kind, Latch, PledgeState
+from countmein.campaigns.bodies import GRAMMAR_MARK
+from countmein.rules.states import (
+    CampaignState,
+    Confirm,
+    Kind,
+    Latch,
+    PledgeState,
+    Shortfall,
+)
 
 
 def _utc(value: Any) -> Any:
@@ -152,7 +159,7 @@ class Campaign(ListedCampaign):
     confirm: Confirm
     minimum: dict[Kind, int]
     cap: dict[Kind, int]
-    shortfall: OfferedShortfall
+    shortfall: Shortfall
     target: Target | None
     places: list[str]
     unit_price_minor: int | None
@@ -161,9 +168,16 @@ class Campaign(ListedCampaign):
     venue: str | None
     hours: str | None
     reveal: str
+    collecting: dict[Kind, int]
+    #: Charged less refunded less disputed.
     collected: dict[Kind, int]
     refunded: dict[Kind, int]
+    #: What the provider has taken back for a dispute that is open or lost.
+    disputed: dict[Kind, int]
     failing: dict[Kind, int]
+    expected_minor: int | None
+    charging_minutes: int | None
+    topup_until: At | None
     tipped_at: At | None
     settled_at: At | None
     history: list[Move]
@@ -185,6 +199,7 @@ class NewPledge(Answer):
     waiting_for: list[Missing] | None
     receipt: str
     manage_url: str
+    secure_url: str | None
 
 
 class Part(Answer):
@@ -196,13 +211,30 @@ class Part(Answer):
     condition_text: str | None
 
 
+class Card(Answer):
+    """What the provider shows of a card."""
+
+    brand: str
+    last4: str
+    expires_on: date | None
+
+
 class Payment(Answer):
-    """How the card behind a pledge fares."""
+    """How the card behind a pledge fares: what was allowed, what was charged, what comes next.
+
+    `secure_url` leads to the provider's page as long as a card can be given.
+    """
 
     mandate: str | None
+    mandate_text: str | None
+    card: Card | None
+    secure_url: str | None
     charge: str | None
     amount_minor: int | None
+    is_failing: bool
     next_try_at: At | None
+    last_day: At | None
+    refunded_minor: int
 
 
 class Ticket(Answer):

@@ -77,7 +77,7 @@ TEMPLATES: Final[dict[str, Template]] = {
 }
 ALL_KINDS: Final = ("money", "purchase", "signature", "presence", "call", "hours")
 TARGET: Final = ("name", "ask", "email", "phone", "script")
-_PLAIN: Final = ("title", "story", "venue", "hours", "timezone", "latch", "confirm")
+_PLAIN: Final = ("title", "story", "venue", "hours", "timezone", "latch", "confirm", "shortfall")
 #: Which field of the form filled which part of the body.
 _FIELDS: Final = {
     "title": "title",
@@ -89,6 +89,7 @@ _FIELDS: Final = {
     "deadline": "deadline",
     "timezone": "timezone",
     "confirm": "confirm",
+    "shortfall": "shortfall",
     **{f"minimum.{kind}": f"minimum_{kind}" for kind in ALL_KINDS},
     **{f"cap.{kind}": f"cap_{kind}" for kind in ALL_KINDS},
     **{f"target.{name}": f"target_{name}" for name in TARGET},

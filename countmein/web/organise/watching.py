@@ -25,6 +25,7 @@ from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.terms import TermsRefused
 from countmein.outreach.models import Delivery
+from countmein.payments.queries import progress
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState
 from countmein.web.forms import Filled
 from countmein.web.organise.drafting import own_campaign
@@ -52,7 +53,7 @@ def watch(request: HttpRequest, code: str) -> HttpResponse:
     context |= {
         "pledges": [_pledge_row(campaign, row) for row in rows],
         "next": following,
-        "charging": queries.charging_view(campaign) if campaign.takes_money else None,
+        "charging": progress(lane=campaign.lane, campaign_id=campaign.id),
         "letters": _letters(campaign),
         "may_cancel": CampaignState.cancelled in CAMPAIGN_MOVES[CampaignState(view["state"])],
         "may_thank": bool(view["tipped_at"]),

@@ -20,7 +20,7 @@ from countmein.campaigns.actions.confirm import TokenWrong, confirm
 from countmein.campaigns.actions.report import CALL_ANSWERS, ReportRefused, report
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgePatch
-from countmein.campaigns.links import confirm_token_of, manage_url, same
+from countmein.campaigns.links import confirm_token_of, manage_url, same, secure_url
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field
@@ -37,9 +37,10 @@ _NEXT: Final[dict[str, str | Promise]] = {
     "unconfirmed": _(
         "Open the link in the mail we sent you. Until then the pledge is not counted."
     ),
-    "unsecured": _("Your card is being checked. If that takes long, choose another one."),
+    "unsecured": _("One step is missing: a card. Nothing is charged before it tips."),
     "held": _("Somebody looks at this pledge by hand. You will hear from us."),
     "accepted": _("It tipped with you in it. Your promise is being carried out now."),
+    "failing": _("It tipped, but your card could not be charged. Your pledge needs you."),
     "fulfilled": _("It tipped, and your promise was carried out. Thank you."),
     "refunded": _("The money is back on its way to your card."),
     "withdrawn": _(
@@ -84,6 +85,7 @@ def confirmed(request: HttpRequest, code: str) -> HttpResponse:
         "refused": refused,
         "is_second": is_second,
         "manage_url": manage_url(row),
+        "card_url": secure_url(row) if _lacks_card(row) else "",
         "confirm_path": request.get_full_path(),
     }
     return render(request, "public/confirmed.html", context, status=409 if refused else 200)
@@ -149,6 +151,10 @@ def reported(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(_own_path(row, request))
 
 
+def _lacks_card(row: Pledge) -> bool:
+    return row.state == "unsecured" and not row.payment_method
+
+
 def asked_for(request: HttpRequest, code: str) -> Pledge:
     """Return the pledge whose receipt is in the address. Raises Http404."""
     row = own_pledge.pledge_for(code, request.GET.get("receipt", ""))
@@ -184,6 +190,8 @@ def _page(
             for part in mine["more"]
         ],
         "payment_words": _payment_words(mine["payment"]),
+        "payment": mine["payment"],
+        "refunded_text": _refunded_text(mine["payment"], campaign),
         "has_event": bool(campaign.starts_at and kept),
         "shows_call": "call" in kept,
         "shows_hours": "hours" in kept,
@@ -202,13 +210,19 @@ def dialled(phone: str) -> str:
 
 def _next_words(mine: dict[str, Any]) -> str:
     state, kept = mine["state"], mine["accepted"] or {}
+    if mine["payment"] and mine["payment"]["is_failing"]:
+        return str(_NEXT["failing"])
+    if state == "unsecured" and mine["payment"]["mandate"] == "wanted":
+        return gettext("Your card is being checked; that takes a moment.")
     if state == "fulfilled" and "call" in kept:
         return gettext("It tipped. Now it is your turn: the number and the words are below.")
     if state == "fulfilled" and {"presence", "hours"} & kept.keys():
         return gettext("It tipped, so it takes place. See you there.")
     if state != "active":
         return str(_NEXT.get(state, ""))
-    if mine["counted"]:
+    if not mine["counted"] and not mine["waiting_for"]:
+        words = gettext("You are pledged, and counted in a moment.")
+    elif mine["counted"]:
         words = gettext("You are counted. If it tips, we write to you and carry it out.")
     else:
         words = gettext("Your pledge waits. When its condition holds, you are counted.")
@@ -229,7 +243,18 @@ def _payment_words(payment: dict[str, Any] | None) -> str:
         "paid": gettext("charged once"),
         "failed": gettext("could not be charged"),
     }
-    return words.get(payment["charge"] or payment["mandate"], "") if payment else ""
+    if payment is None:
+        return ""
+    if payment["is_failing"]:
+        return gettext("refused at the charge")
+    state = payment["charge"] or payment["mandate"]
+    return words.get(state, "") if state else gettext("missing")
+
+
+def _refunded_text(payment: dict[str, Any] | None, campaign: Campaign) -> str:
+    if payment is None or not payment["refunded_minor"]:
+        return ""
+    return wording.money_text(payment["refunded_minor"], campaign.currency)
 
 
 def _filled_of(row: Pledge, campaign: Campaign, mine: dict[str, Any]) -> Filled:
@@ -251,8 +276,6 @@ def _patch(
         condition = pledge_form.condition_of(campaign, form)
         if condition != mine["condition"]:
             fields["condition"] = condition
-    if form.said("payment_method"):
-        fields["payment_method"] = form.said("payment_method")
     if form.faults:
         return None
     try:
@@ -282,6 +305,5 @@ def _change_page(
         "receipt": request.GET["receipt"],
         "amount_field": pledge_form.kind_field(campaign, form, row.kind),
         "kept_condition": "" if is_sayable else mine["condition_text"],
-        "may_change_card": row.state == "unsecured",
     }
     return render(request, "public/change.html", context, status=status)

@@ -30,6 +30,7 @@ def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime)
         "caps": _caps(campaign),
         "places": _places(campaign, view),
         "closed_words": _closed_words(view),
+        "charging_text": _charging_text(view["charging_minutes"]),
         "share_text": _share_text(campaign, view, now=now),
     }
 
@@ -65,19 +66,39 @@ def _unlock_text(unlock: Mapping[str, int] | None) -> str:
 
 def _money(campaign: Campaign, view: Mapping[str, Any]) -> list[dict[str, str]]:
     pledged = view["tally"]["sum"]
-    facts = {
-        gettext("Pledged"): pledged.get("money", 0)
-        + pledged.get("purchase", 0) * (campaign.unit_price_minor or 0),
-        gettext("Collected"): sum(view["collected"].values()),
-        gettext("Failing"): sum(view["failing"].values()),
-        gettext("Refunded"): sum(view["refunded"].values()),
-    }
     if not campaign.takes_money:
         return []
+    facts = {
+        gettext("Pledged"): pledged.get("money", 0)
+        + pledged.get("purchase", 0) * (campaign.unit_price_minor or 0)
+    }
+    if view["tipped_at"] is None:
+        # Some cards fail; better said before than after.
+        facts[gettext("Expected to come in")] = view["expected_minor"]
+    facts |= {
+        gettext("Being charged"): sum(view["collecting"].values()),
+        gettext("Failing"): sum(view["failing"].values()),
+        gettext("Collected"): sum(view["collected"].values()),
+        gettext("Refunded"): sum(view["refunded"].values()),
+    }
+    if disputed := sum(view["disputed"].values()):
+        facts[gettext("Disputed by card owners")] = disputed
     return [
         {"label": label, "text": wording.money_text(amount, campaign.currency)}
         for label, amount in facts.items()
     ]
+
+
+def _charging_text(minutes: int | None) -> str:
+    """How long the cards take, honestly: a provider takes so many a second and no more."""
+    if minutes is None:
+        return ""
+    if minutes <= 1:
+        return gettext("Cards are being charged: about a minute.")
+    if minutes < 120:
+        return gettext("Cards are being charged: about %(n)s minutes.") % {"n": number(minutes)}
+    hours = number(-(-minutes // 60))
+    return gettext("Cards are being charged: about %(n)s hours.") % {"n": hours}
 
 
 def _caps(campaign: Campaign) -> list[tuple[str, str]]:
@@ -104,6 +125,7 @@ def _closed_words(view: Mapping[str, Any]) -> str:
         "open": gettext("The deadline has passed. The rule is being judged now."),
         "tipped": gettext("It tipped. The promises are being kept."),
         "settling": gettext("It tipped. The promises are being kept."),
+        "topup": gettext("Cards failed, and it fell short. The time to top it up is over."),
         "settled": gettext("It tipped, and every promise was dealt with."),
         "lapsed": gettext("Not enough people came together. Everybody is being let go."),
         "released": gettext("Everybody was let go. Nobody owes anything."),

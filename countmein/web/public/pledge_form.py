@@ -17,14 +17,6 @@ from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field, without_blanks
 
-#: How a test card behaves, in the sandbox where the choice is offered.
-CARDS: Final[tuple[tuple[str, str | Promise], ...]] = (
-    ("pm_card_visa", _("A card that works")),
-    ("pm_card_mastercard", _("Another card that works")),
-    ("pm_card_chargeCustomerFail", _("Can be saved, but fails at the charge")),
-    ("pm_card_visa_chargeDeclined", _("Is declined at once")),
-    ("pm_card_authenticationRequired", _("Asks its owner again at the charge")),
-)
 REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.campaign_closed: _("This campaign takes no more pledges."),
     Reason.key_reused: _("This form was sent before with other words. Look at it and send again."),
@@ -36,13 +28,11 @@ REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.address_invalid: _("Write an e-mail address such as ben@example.org."),
     Reason.place_unknown: _("Choose one of the places."),
     Reason.condition_invalid: _("This condition cannot be understood."),
-    Reason.payment_method_missing: _("Choose a card."),
     Reason.payment_method_not_needed: _("No card is needed for this."),
     Reason.latched: _("The campaign has tipped with you in it, and others have relied on that."),
     Reason.pledge_held: _("A person is looking at this pledge; nothing can change until then."),
     Reason.pledge_closed: _("This pledge has ended."),
 }
-_CHARGED: Final = ("money", "purchase")
 _COUNTED: Final = ("money", "purchase", "hours")
 _CONDITION_FIELDS: Final = {
     "people": "condition_people",
@@ -85,7 +75,6 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
     more = _more(campaign, form, kind)
     if form.faults:
         return None
-    needs_card = any(part in _CHARGED for part in (kind, *(part["kind"] for part in more)))
     fields = {
         "kind": kind,
         "amount": amount,
@@ -93,7 +82,6 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
         "place": form.said("place"),
         "condition": condition,
         "public_name": bool(form.said("public_name")),
-        "payment_method": form.said("payment_method") if needs_card else None,
         "more": more,
     }
     try:
@@ -186,7 +174,6 @@ def fields_of(campaign: Campaign, form: Filled) -> dict[str, Any]:
     return {
         "form": form,
         "kinds": [kind_field(campaign, form, kind) for kind in campaign.kinds],
-        "cards": CARDS,
         "sum_kind": total,
         "sum_unit": unit_of(campaign, total),
         "sum_words": gettext("Only when the total is high enough"),
@@ -264,6 +251,5 @@ def _paths(form: Filled) -> dict[str, str]:
         "member.name": "name",
         "place": "place",
         "condition": _CONDITION_FIELDS.get(form.said("condition"), "condition"),
-        "payment_method": "payment_method",
         "more": "more_amount",
     }

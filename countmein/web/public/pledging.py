@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods
 from countmein.base.clock import site_now
 from countmein.campaigns import queries
 from countmein.campaigns.actions.pledge import PledgeRequest, pledge
+from countmein.campaigns.mandate import latest_charge_at
 from countmein.campaigns.models import Campaign
-from countmein.payments.actions import RETRY_AFTER
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled
 from countmein.web.public import pledge_form
@@ -50,6 +50,9 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
         pledge_form.refuse(filled, answer)
         key = _new_key() if answer.reason == Reason.key_reused else key
         return _shown(request, campaign, filled, key=key, status=422)
+    if answer.body["secure_url"]:
+        # The pledge stands; what is missing is the card, on the provider's own page.
+        return redirect(answer.body["secure_url"])
     messages.success(request, _thanks(answer.body["state"]))
     return redirect(f"/p/{answer.body['code']}/?receipt={answer.body['receipt']}")
 
@@ -65,7 +68,7 @@ def _shown(
         "campaign": campaign,
         "rule_text": view["rule_text"],
         "deadline": view["deadline"],
-        "latest_charge": view["deadline"] + RETRY_AFTER[-1],
+        "latest_charge": latest_charge_at(campaign),
         "now": site_now(),
         "key": key,
         **pledge_form.fields_of(campaign, filled),
@@ -85,6 +88,4 @@ def _new_key() -> str:
 def _thanks(state: str) -> str:
     if state == "unconfirmed":
         return gettext("Thank you. One step is left: open the link in the mail we sent you.")
-    if state == "unsecured":
-        return gettext("Thank you. Your card is being checked; that takes a moment.")
     return gettext("Thank you. You are pledged.")

@@ -45,10 +45,25 @@ CAMPAIGN_STATES: dict[str, str | Promise] = {
     "reallocating": _("Choosing another way"),
     "done": _("Done"),
 }
+SHORTFALL_WORDS: dict[str, str | Promise] = {
+    "release": _(
+        "Some cards fail at the charge. If what really comes in no longer holds the rule, "
+        "everybody gets the money back."
+    ),
+    "topup": _(
+        "Some cards fail at the charge. If what really comes in no longer holds the rule, there "
+        "are three days to find what is missing; after that everybody gets the money back."
+    ),
+    "proceed": _(
+        "Some cards fail at the charge. It goes on with what really comes in, even if that is less "
+        "than the rule asked for."
+    ),
+}
 _STATE_LOOKS = {
     "open": "chip-good",
     "tipped": "chip-spark",
     "settling": "chip-spark",
+    "topup": "chip-wait",
     "settled": "chip-good",
     "cancelled": "chip-alarm",
     "failed": "chip-alarm",
@@ -57,6 +72,7 @@ HISTORY_WORDS: dict[str, str | Promise] = {
     "open": _("The campaign opened."),
     "tipped": _("It tipped: enough people were in."),
     "settling": _("The promises began to be kept."),
+    "topup": _("Cards failed and it fell short: the door is open once more."),
     "settled": _("Every promise was dealt with."),
     "lapsed": _("The deadline passed without enough people."),
     "released": _("Everybody was let go."),
@@ -196,6 +212,12 @@ def campaign_state(state: str) -> str:
 def state_look(state: str) -> str:
     """Name the style of a campaign's state."""
     return _STATE_LOOKS.get(state, "")
+
+
+@register.filter
+def shortfall_words(rule: str) -> str:
+    """Say in sentences what happens if cards fail after the tip."""
+    return str(SHORTFALL_WORDS.get(rule, rule))
 
 
 @register.filter

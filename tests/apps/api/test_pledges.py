@@ -25,7 +25,9 @@ def test_a_signature_is_answered_with_its_private_key(opened: Opened, anonymous:
     response = anonymous.post(f"/campaigns/{code}/pledges", signature(), key="one")
     assert 201 == response.status_code, response.content
     said = response.json()
-    assert {"code", "state", "counted", "waiting_for", "receipt", "manage_url"} == said.keys()
+    told = {"code", "state", "counted", "waiting_for", "receipt", "manage_url", "secure_url"}
+    assert told == said.keys()
+    assert said["secure_url"] is None
     assert ("active", None, None) == (said["state"], said["counted"], said["waiting_for"])
     mine = anonymous.get(f"/pledges/{said['code']}?receipt={said['receipt']}")
     assert 200 == mine.status_code, mine.content

@@ -11,7 +11,7 @@ from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.queries import public_view
-from countmein.payments.actions import refund_due
+from countmein.payments.actions.refunding import refund_due
 from countmein.payments.models import Charge
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
 from tests.conftest import Launch, Site

@@ -11,7 +11,7 @@ from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
-from countmein.payments.actions import make_mandates
+from countmein.payments.actions.mandates import make_mandates
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
 from tests.conftest import Launch, Site
 

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from countmein.campaigns.actions.withdraw import withdraw
-from countmein.payments.actions import make_mandates
+from countmein.payments.actions.mandates import make_mandates
 from countmein.payments.models import Mandate
 from countmein.rules.pledging import PledgeRefused
 from tests.apps.campaigns.acts import Join, pledge_of

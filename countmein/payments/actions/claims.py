@@ -1,0 +1,157 @@
+"""Claiming what is due, and writing each outside call down before and after it is made.
+
+Every outside call is an intent row before it and a result row after it, and never inside a
+transaction; who dies holding a claim loses it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import connection, connections, transaction
+
+from countmein.base.clock import real_now, site_now
+from countmein.base.ids import uuid7
+from countmein.payments.models import Attempt, Charge, Outcome, Refund
+from countmein.payments.providers import Outcome as ProviderOutcome
+from countmein.payments.providers import Result
+
+#: How long an unknown outcome rests before we ask the provider what became of it.
+UNKNOWN_RESTS = timedelta(seconds=2)
+#: A claim older than this belongs to a worker that died: look the outcome up before any new try.
+CLAIM_LASTS = timedelta(seconds=30)
+BATCH = 100
+_THREADS = 8
+#: A job's turn: long enough to be worth its start, short enough to stop for in good order.
+TURN_SECONDS = 20.0
+
+
+def turn(model: Any, states: tuple[str, ...], one: Callable[[Any], None]) -> None:
+    """Do what is due of one kind for a turn, as fast as it goes; the sweep hands out the rest."""
+    ends = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < ends and (keys := claim(model, states, None)):
+        _in_threads(one, model.objects.filter(pk__in=keys))
+
+
+def paced_turn(model: Any, states: tuple[str, ...], one: Callable[[Any], None]) -> None:
+    """The same within the provider's allowance, for calls that it counts."""
+    ends = time.monotonic() + TURN_SECONDS
+    while (began := time.monotonic()) < ends:
+        keys = claim(model, states, "doing")
+        if not keys:
+            return
+        _in_threads(one, model.objects.filter(pk__in=keys))
+        # The allowance is per second over the whole batch; a slow provider has paced us already.
+        time.sleep(max(0.0, len(keys) / settings.CHARGES_PER_SECOND - time.monotonic() + began))
+
+
+def claim(model: Any, states: tuple[str, ...], claimed: str | None) -> list[tuple[int, uuid.UUID]]:
+    """Take the next due rows and push their due time out: who dies holding them loses them.
+
+    `due_at` runs on the site's clock, for dunning does. Moving the sandbox's clock can end a lease
+    early; two workers then repeat one try under one key, which the provider does once.
+    """
+    table = model._meta.db_table
+    new_state = ", state = %(claimed)s, claimed_at = clock_timestamp()" if claimed else ""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {table} t SET due_at = %(now)s + %(lease)s {new_state}
+            FROM (SELECT lane, id FROM {table}
+                  WHERE state = ANY(%(states)s) AND due_at <= %(now)s
+                  ORDER BY due_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED) due
+            WHERE t.lane = due.lane AND t.id = due.id RETURNING t.lane, t.id
+            """,
+            # One interval and one array: psycopg adapts both, whatever Django's stubs list.
+            cast(
+                "dict[str, Any]",
+                {
+                    "now": site_now(),
+                    "lease": CLAIM_LASTS,
+                    "claimed": claimed,
+                    "states": list(states),
+                    "batch": BATCH,
+                },
+            ),
+        )
+        return [(lane, id) for lane, id in cursor.fetchall()]
+
+
+def _in_threads(one: Callable[[Any], None], rows: Iterable[Any]) -> None:
+    """Do the outside calls of a batch side by side; each thread gives its connection back."""
+    whole = list(rows)
+
+    def call(share: list[Any]) -> None:
+        try:
+            for row in share:
+                one(row)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        shares = [whole[start::_THREADS] for start in range(_THREADS)]
+        for done in [pool.submit(call, share) for share in shares if share]:
+            done.result()
+
+
+def update(row: Any, *, was: str, **fields: Any) -> bool:
+    """Compare and set: a row that has moved on meanwhile is left as it is."""
+    return bool(type(row).objects.filter(lane=row.lane, id=row.id, state=was).update(**fields))
+
+
+def begin(row: Charge | Refund, *, was: str = "doing", **facts: Any) -> tuple[Attempt | None, bool]:
+    """Write down the try before it is made, and tell whether it is a new one.
+
+    An earlier try without an answer is taken up again under its own number, so its key stays the
+    same and the provider can recognise it. None if the row is no longer claimed.
+    """
+    with transaction.atomic():
+        held = type(row).objects.filter(lane=row.lane, id=row.id, state=was)
+        if not held.select_for_update().exists():
+            return None, False
+        if (open_try := open_attempt(row)) is not None:
+            return open_try, False
+        attempt = Attempt(
+            lane=row.lane,
+            id=uuid7(),
+            campaign_id=row.campaign_id,
+            about_id=row.id,
+            number=row.attempt + 1,
+            started_at=real_now(),
+            **facts,
+        )
+        attempt.save(force_insert=True)
+        held.update(attempt=attempt.number)
+        return attempt, True
+
+
+def open_attempt(row: Charge | Refund) -> Attempt | None:
+    """The last try, if nobody knows yet what came of it."""
+    return Attempt.objects.filter(
+        lane=row.lane,
+        about_id=row.id,
+        number=row.attempt,
+        outcome__in=[Outcome.STARTED, Outcome.UNKNOWN],
+    ).first()
+
+
+def close(attempt: Attempt, result: Result) -> None:
+    """Write what came of a try; one that may still come to something stays open under its key."""
+    outcome = {
+        ProviderOutcome.DONE: Outcome.DONE,
+        ProviderOutcome.REFUSED: Outcome.REFUSED,
+    }.get(result.outcome, Outcome.REFUSED if result.needs_new_key else Outcome.UNKNOWN)
+    Attempt.objects.filter(lane=attempt.lane, id=attempt.id).update(
+        outcome=outcome, code=result.code, finished_at=real_now()
+    )
+
+
+def rest(row: Charge | Refund, result: Result, *, until: datetime) -> None:
+    """Neither done nor refused: stay claimed, and ask again what became of it."""
+    update(row, was="doing", due_at=until, code=result.code)

@@ -1,0 +1,71 @@
+"""Which kinds of work on money are due now, for the sweep and for whoever waits for rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db.models import Q
+
+from countmein.base.clock import real_now, site_now
+from countmein.payments.actions.charging import charge_due
+from countmein.payments.actions.disputes import read_disputes
+from countmein.payments.actions.mandates import make_mandates
+from countmein.payments.actions.pages import read_pages
+from countmein.payments.actions.reconcile import compare
+from countmein.payments.actions.refunding import refund_due
+from countmein.payments.actions.statement import begin_statement, read_statement
+from countmein.payments.models import Attempt, Charge, HostedPage, Mandate, Refund, Statement
+
+#: The job that does each kind of work, the rows it is found in, and the states that ask for it.
+WORK: Final[Mapping[str, tuple[Any, Any, tuple[str, ...]]]] = {
+    "cards": (make_mandates, Mandate, ("wanted", "forgetting")),
+    "pages": (read_pages, HostedPage, ("wanted", "open", "closing")),
+    "charges": (charge_due, Charge, ("due", "doing", "on_page")),
+    "refunds": (refund_due, Refund, ("due", "doing")),
+}
+#: States in which it has been begun: that is not rest, whenever it comes due again.
+_BEGUN: Final = {
+    "cards": ("wanted", "forgetting"),
+    "pages": ("closing",),
+    "charges": ("doing",),
+    "refunds": ("doing",),
+}
+
+
+def due_jobs() -> list[Any]:
+    """The jobs that have something to do now."""
+    now = site_now()
+    return [
+        task
+        for task, model, states in WORK.values()
+        if model.objects.all_lanes().filter(state__in=states, due_at__lte=now).exists()
+    ] + _of_statement()
+
+
+def _of_statement() -> list[Any]:
+    """What is to be read of the provider's statement, which begins with our first call."""
+    statement = Statement.objects.first()
+    if statement is None:
+        if Attempt.objects.all_lanes().exists():
+            begin_statement()
+        return []
+    site = site_now()
+    dues = (
+        (read_statement, statement.lines_due_at, real_now()),
+        (read_disputes, statement.disputes_due_at, site),
+        (compare, statement.compare_due_at, site),
+    )
+    return [task for task, due_at, now in dues if due_at <= now]
+
+
+def unfinished() -> list[str]:
+    """The kinds of work that are due or under way; what waits for its day, or a member, is not."""
+    now = site_now()
+    return [
+        name
+        for name, (_task, model, states) in WORK.items()
+        if model.objects.all_lanes()
+        .filter(Q(state__in=states, due_at__lte=now) | Q(state__in=_BEGUN[name]))
+        .exists()
+    ]

@@ -1,0 +1,88 @@
+"""How charges fare: of one campaign, and of the whole site."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Count, Q
+
+from countmein.base.clock import site_now
+from countmein.payments.models import Charge, ChargeState
+
+#: States of a charge that is neither paid nor given up.
+OPEN = (ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE)
+#: How far back the site looks to tell how many cards fail, and for how long it trusts the answer.
+_LOOKS_BACK = timedelta(days=365)
+_TRUSTED_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What is still to be collected, per kind of pledge, in minor units.
+
+    `collecting` was never refused yet, `failing` was. `untried` counts charges, not money.
+    """
+
+    collecting: Counter[str] = field(default_factory=Counter)
+    failing: Counter[str] = field(default_factory=Counter)
+    untried: int = 0
+
+
+def owed_by_kind(*, lane: int, campaign_id: uuid.UUID) -> Owed:
+    """What one campaign's open charges come to."""
+    collecting, failing = Counter[str](), Counter[str]()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT part.key, c.first_failed_at IS NULL, sum(part.value::bigint)
+               FROM payments_charge c, jsonb_each_text(c.parts) part
+               WHERE c.lane = %s AND c.campaign_id = %s AND c.state = ANY(%s) GROUP BY 1, 2""",
+            [lane, campaign_id, list(OPEN)],
+        )
+        for kind, is_untried, amount in cursor.fetchall():
+            (collecting if is_untried else failing)[kind] += int(amount)
+    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=OPEN)
+    return Owed(
+        collecting=collecting,
+        failing=failing,
+        untried=rows.filter(first_failed_at=None).count() if collecting else 0,
+    )
+
+
+def progress(*, lane: int, campaign_id: uuid.UUID) -> dict[str, int]:
+    """How far the charging of one campaign has come: charges in all, paid, failing, given up."""
+    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id)
+    found: dict[str, int] = rows.aggregate(
+        all=Count("id"),
+        paid=Count("id", filter=Q(state=ChargeState.PAID)),
+        failing=Count("id", filter=Q(state__in=OPEN, first_failed_at__isnull=False)),
+        failed=Count("id", filter=Q(state=ChargeState.FAILED)),
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """How many charges have come to an end, and how many of them were paid."""
+
+    charged: int
+    paid: int
+
+
+def outcomes() -> Outcomes:
+    """How the site's charges of the last year ended; looked up every ten minutes."""
+    known = cache.get("payments.outcomes")
+    if known is None:
+        since = site_now() - _LOOKS_BACK
+        ended = Charge.objects.all_lanes().filter(
+            state__in=[ChargeState.PAID, ChargeState.FAILED], due_at__gt=since
+        )
+        known = ended.aggregate(
+            charged=Count("id"), paid=Count("id", filter=Q(state=ChargeState.PAID))
+        )
+        cache.set("payments.outcomes", known, _TRUSTED_SECONDS)
+    return Outcomes(charged=known["charged"], paid=known["paid"])
