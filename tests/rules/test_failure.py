@@ -25,7 +25,7 @@ from countmein.rules.failure import (
 from countmein.rules.money import MoneyRefused, parse_minor, refund_split
 from tests.rules.crowds import CODES, PLACES, added, by_naive_iteration, chosen, is_content
 
-MANY = settings(max_examples=5000, deadline=None)
+MANY = settings(max_examples=1000, deadline=None)
 MODEST = settings(max_examples=300, deadline=None)
 
 asked = st.one_of(

@@ -24,7 +24,7 @@ from countmein.rules.payout import (
     statement,
 )
 
-MANY = settings(max_examples=5000, deadline=None)
+MANY = settings(max_examples=1000, deadline=None)
 SOME = settings(max_examples=500, deadline=None)
 NOW = datetime(2010, 5, 17, 3, 0, tzinfo=UTC)
 
