@@ -255,8 +255,10 @@ def _mailed_at_most_once(site: Site, campaign: Campaign) -> None:
     for row in rows:
         (contact,) = Contact.objects.filter(lane=row.person_lane, id=row.contact_id)
         arrived = Counter(m["subject"] for m in site.mails(contact.address))
-        assert all(times == 1 for times in arrived.values()), arrived
         states = Delivery.objects.filter(lane=row.person_lane, contact_id=row.contact_id)
+        # Whoever is asked four times gets four letters of one subject, each once.
+        written = Counter(letter["subject"] for letter in states.values_list("letter", flat=True))
+        assert arrived <= written, (arrived, written)
         sure = states.filter(state="sent").count()
         unsure = states.filter(state="unknown").count()
         assert sure <= arrived.total() <= sure + unsure
