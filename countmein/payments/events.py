@@ -13,20 +13,20 @@ from django.db import transaction
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import job
 from countmein.payments.actions.disputes import look_soon
-from countmein.payments.actions.refunding import look_for_returned
-from countmein.payments.actions.statement import begin_statement
+from countmein.payments.actions.statement import begin_statement, read_soon
 from countmein.payments.models import (
     Charge,
     HostedPage,
     Mandate,
     ProviderEvent,
     Refund,
-    RefundState,
 )
 
 _BATCH = 200
 #: An event about a dispute carries no reference of ours: all disputes are looked at.
 _DISPUTES = "charge.dispute."
+#: A refund may have come back: the statement says so.
+_RETURNED = {"refund.failed", "charge.refund.updated"}
 
 
 @job(name="payments.read_events", queue="money")
@@ -39,8 +39,6 @@ def read_events() -> None:
 def _read_slice() -> bool:
     """Read some events; killed before the end, they are read again, which changes nothing."""
     events = list(ProviderEvent.objects.filter(read_at=None).order_by("id")[:_BATCH])
-    returned = {_reference(event) for event in events if _is_about_a_refund(event)}
-    look_for_returned(Refund.objects.all_lanes().filter(id__in=returned, state=RefundState.DONE))
     with transaction.atomic():
         references = {ref for event in events if (ref := _reference(event)) is not None}
         now = site_now()
@@ -53,18 +51,17 @@ def _read_slice() -> bool:
         ):
             rows = model.objects.all_lanes().filter(**{f"{own}__in": references})
             rows.filter(state__in=states, due_at__gt=now).update(due_at=now)
-        if any(str(event.body.get("type", "")).startswith(_DISPUTES) for event in events):
+        kinds = {str(event.body.get("type", "")) for event in events}
+        if any(kind.startswith(_DISPUTES) for kind in kinds):
             begin_statement()
             look_soon()
+        if kinds & _RETURNED:
+            begin_statement()
+            read_soon()
         ProviderEvent.objects.filter(id__in=[event.id for event in events]).update(
             read_at=real_now()
         )
     return bool(events)
-
-
-def _is_about_a_refund(event: ProviderEvent) -> bool:
-    """Whether a refund may have come back: the look-up decides."""
-    return str(event.body.get("type", "")) in ("refund.failed", "charge.refund.updated")
 
 
 def _reference(event: ProviderEvent) -> uuid.UUID | None:

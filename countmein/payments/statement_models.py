@@ -66,6 +66,12 @@ class ProviderLine(models.Model):
             models.Index(
                 fields=["kind"], condition=models.Q(matched_id=None), name="line_unmatched"
             ),
+            # Refunds that came back.
+            models.Index(
+                fields=["matched_id"],
+                condition=models.Q(kind="refund_failed", matched_id__isnull=False),
+                name="line_refund_came_back",
+            ),
             # Fees that are not in the books yet.
             models.Index(
                 fields=["id"],

@@ -96,18 +96,12 @@ def _record(refund: Refund, attempt: Attempt, result: RefundResult) -> None:
             rest(refund, result, until=now + UNKNOWN_RESTS)
 
 
-def look_for_returned(refunds: Iterable[Refund]) -> None:
-    """See whether these refunds, which were made, have come back from the card's bank.
+def take_back(refunds: Iterable[Refund]) -> None:
+    """Note that these refunds, which were made, have come back from the card's bank.
 
     Then the money is ours to hold again, the books say so, and a person has to find another way.
     """
     for refund in refunds:
-        charge = Charge.objects.get(lane=refund.lane, id=refund.charge_id)
-        found = PROVIDERS["stripe"].find_refund(
-            charge_id=charge.provider_charge_id, reference=str(refund.id)
-        )
-        if found is not None:
-            continue
         with transaction.atomic():
             is_back = update(
                 refund, was=RefundState.DONE, state=RefundState.STUCK, code="came_back"

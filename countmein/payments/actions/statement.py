@@ -1,5 +1,7 @@
 """Reading the provider's statement: every line kept once, matched to ours, its fee booked.
 
+Here we also learn which refunds have come back.
+
 Killed at any instant, the reading goes on behind the last page that was kept.
 """
 
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -17,8 +19,9 @@ from django.db.models import Min
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import job
 from countmein.ledger import actions as ledger
-from countmein.payments.models import Attempt, ProviderLine, Statement
-from countmein.payments.providers import PROVIDERS, Line, LookUpFailed
+from countmein.payments.actions.refunding import take_back
+from countmein.payments.models import Attempt, ProviderLine, Refund, RefundState, Statement
+from countmein.payments.providers import PROVIDERS, Line, LineKind, LookUpFailed
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +58,15 @@ def next_night(now: datetime) -> datetime:
     return night if night > now else night + timedelta(days=1)
 
 
+def read_soon() -> None:
+    """Have the statement read now; an event says that there is news."""
+    now = real_now()
+    Statement.objects.filter(lines_due_at__gt=now).update(lines_due_at=now)
+
+
 @job(name="payments.read_statement", queue="money")
 def read_statement() -> None:
-    """Read the lines that are new, and book their fees."""
+    """Read the lines that are new, and book what they tell."""
     Statement.objects.update(lines_due_at=real_now() + _FAILED_RESTS)
     try:
         for provider in PROVIDERS:
@@ -67,7 +76,9 @@ def read_statement() -> None:
 
 
 def read_lines(provider: str) -> None:
-    """Read all new lines, a page at a time; match them and book the fees. Raises LookUpFailed.
+    """Read all new lines, a page at a time; match them and book what they tell us first.
+
+    Those are fees, and refunds that came back. Raises LookUpFailed.
 
     The newest line is listed first, so how far we are is known only at the end of a pass: until
     then `after` is where a killed pass goes on.
@@ -81,6 +92,7 @@ def read_lines(provider: str) -> None:
             Statement.objects.filter(provider=provider).update(after="", newest_at=None)
         raise
     match_lines()
+    take_back(_came_back())
     while _book_fees():
         pass
 
@@ -169,6 +181,14 @@ def match_lines() -> None:
                       AND c.provider_charge_id <> '' AND o.lane = c.lane AND {condition}""",
                 [list(kinds)],
             )
+
+
+def _came_back() -> Iterable[Refund]:
+    """Refunds that stand as made, and a line of the statement says that they came back."""
+    lines = ProviderLine.objects.filter(kind=LineKind.REFUND_FAILED, matched_id__isnull=False)
+    return Refund.objects.all_lanes().filter(
+        state=RefundState.DONE, id__in=lines.values("matched_id")
+    )
 
 
 def _book_fees() -> bool:
