@@ -152,7 +152,7 @@ class Provider:
 
         reply: Answer = await self._run(work, request=request, request_id=request_id)
         if fault == "undocumented":
-            return as_json({"object": "surprise", "ok": True})
+            return Answer(body=next(self._chaos.undocumented))
         return replace(reply, is_sent=fault != "timeout_after_success")
 
     async def _control(self, request: Request) -> Answer:

@@ -1,11 +1,25 @@
 """How a provider misbehaves, on request: answers lost, wrong or late, requests refused."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 # Ways in which a write goes wrong. `timeout_after_success` and `undocumented` do the work.
 MODES = ("timeout_after_success", "500", "hang", "undocumented", "429")
+
+# Each is a 200, and nothing that is documented.
+UNDOCUMENTED = (
+    b'{"object":"surprise","ok":true}',
+    b"{}",
+    b"[]",
+    b"null",
+    b'{"id":null,"status":null}',
+    b'{"id":"pi_half","object":"payment_in',
+    b"<html><title>OK</title></html>",
+    b"",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +50,8 @@ class Chaos:
 
     planted: list[Planted] = field(default_factory=list)
     rates: list[Rates] = field(default_factory=list)
+    #: The undocumented answers, one after the other.
+    undocumented: Iterator[bytes] = field(default_factory=lambda: cycle(UNDOCUMENTED))
 
     def next(self, path: str) -> str | None:
         """How this write is to go wrong, if it is."""

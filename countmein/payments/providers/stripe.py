@@ -8,6 +8,7 @@ from typing import Final
 
 import stripe
 from django.conf import settings
+from stripe import RequestOptions
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 
 from countmein.payments.providers import stripe_events, stripe_lines, stripe_pages
@@ -158,8 +159,8 @@ class Stripe:
             "metadata": {"reference": reference},
         }
         try:
-            made = ask(lambda: self._v1.payment_intents.create(params, {"idempotency_key": key}))
-            return charged(made.to_dict())
+            options: RequestOptions = {"idempotency_key": key}
+            return charged(ask(lambda: self._v1.payment_intents.create(params, options).to_dict()))
         except NotDone as no:
             return result_of(
                 no, lambda: self.find_charge(mandate=mandate, reference=reference), ChargeResult
@@ -192,8 +193,8 @@ class Stripe:
             "metadata": {"reference": reference},
         }
         try:
-            made = ask(lambda: self._v1.refunds.create(params, {"idempotency_key": key}))
-            return refunded(made.to_dict())
+            options: RequestOptions = {"idempotency_key": key}
+            return refunded(ask(lambda: self._v1.refunds.create(params, options).to_dict()))
         except NotDone as no:
             return result_of(
                 no, lambda: self.find_refund(charge_id=charge_id, reference=reference), RefundResult
