@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 from countmein.base.ids import uuid7
@@ -15,6 +17,7 @@ from countmein.payments.statement_models import (
 
 # All that the app `payments` keeps is found here, as Django expects.
 __all__ = [
+    "CHARGE_OPEN",
     "REFUND_OVER",
     "Attempt",
     "Charge",
@@ -46,6 +49,10 @@ class MandateState(models.TextChoices):
     FORGOTTEN = "forgotten"
 
 
+#: Here, and below: the states in which a row asks for work, once it is due.
+_MANDATE_WORK = (MandateState.WANTED, MandateState.FORGETTING)
+
+
 class Consent(LaneModel):
     """What a member allowed, in the words they were shown; the latest counts, each one stays."""
 
@@ -69,6 +76,7 @@ class Mandate(LaneModel):
     While another card is being checked the one that was made stays good.
     """
 
+    work_states: ClassVar = _MANDATE_WORK
     distribution = "campaign"
     campaign_id = models.UUIDField()
     pledge_id = models.UUIDField()
@@ -104,7 +112,7 @@ class Mandate(LaneModel):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=models.Q(state__in=["wanted", "forgetting"]),
+                condition=models.Q(state__in=list(_MANDATE_WORK)),
                 name="mandate_work",
             ),
             models.Index(
@@ -128,9 +136,13 @@ class PageState(models.TextChoices):
     OVER = "over"
 
 
+_PAGE_WORK = (PageState.WANTED, PageState.OPEN, PageState.CLOSING)
+
+
 class HostedPage(LaneModel):
     """A page of the provider's, made for one member: to give a card, or to confirm a payment."""
 
+    work_states: ClassVar = _PAGE_WORK
     distribution = "campaign"
     campaign_id = models.UUIDField()
     pledge_id = models.UUIDField()
@@ -163,7 +175,7 @@ class HostedPage(LaneModel):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=models.Q(state__in=["wanted", "open", "closing"]),
+                condition=models.Q(state__in=list(_PAGE_WORK)),
                 name="page_work",
             )
         ]
@@ -178,9 +190,14 @@ class ChargeState(models.TextChoices):
     FAILED = "failed"
 
 
+#: Neither paid nor given up.
+CHARGE_OPEN = (ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE)
+
+
 class Charge(LaneModel):
     """What one accepted pledge owes; at most one per pledge, tried until paid or given up."""
 
+    work_states: ClassVar = CHARGE_OPEN
     distribution = "campaign"
     campaign_id = models.UUIDField()
     pledge_id = models.UUIDField()
@@ -214,7 +231,7 @@ class Charge(LaneModel):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=models.Q(state__in=["due", "doing", "on_page"]),
+                condition=models.Q(state__in=list(CHARGE_OPEN)),
                 name="charge_work",
             ),
             models.Index(
@@ -286,6 +303,7 @@ class RefundState(models.TextChoices):
     MOOT = "moot"
 
 
+_REFUND_WORK = (RefundState.DUE, RefundState.DOING)
 #: The money is back where it came from, one way or the other.
 REFUND_OVER = (RefundState.DONE, RefundState.MOOT)
 
@@ -293,6 +311,7 @@ REFUND_OVER = (RefundState.DONE, RefundState.MOOT)
 class Refund(LaneModel):
     """Money to give back; unique per charge, reason and stage, so that no cause refunds twice."""
 
+    work_states: ClassVar = _REFUND_WORK
     distribution = "campaign"
     campaign_id = models.UUIDField()
     pledge_id = models.UUIDField()
@@ -323,7 +342,7 @@ class Refund(LaneModel):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=models.Q(state__in=["due", "doing"]),
+                condition=models.Q(state__in=list(_REFUND_WORK)),
                 name="refund_work",
             ),
             models.Index(

@@ -12,10 +12,8 @@ from django.db import connection
 from django.db.models import Count, Q
 
 from countmein.base.clock import site_now
-from countmein.payments.models import Charge, ChargeState
+from countmein.payments.models import CHARGE_OPEN, Charge, ChargeState
 
-#: States of a charge that is neither paid nor given up.
-OPEN = (ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE)
 #: How far back the site looks to tell how many cards fail, and for how long it trusts the answer.
 _LOOKS_BACK = timedelta(days=365)
 _TRUSTED_SECONDS = 600
@@ -41,11 +39,11 @@ def owed_by_kind(*, lane: int, campaign_id: uuid.UUID) -> Owed:
             """SELECT part.key, c.first_failed_at IS NULL, sum(part.value::bigint)
                FROM payments_charge c, jsonb_each_text(c.parts) part
                WHERE c.lane = %s AND c.campaign_id = %s AND c.state = ANY(%s) GROUP BY 1, 2""",
-            [lane, campaign_id, list(OPEN)],
+            [lane, campaign_id, list(CHARGE_OPEN)],
         )
         for kind, is_untried, amount in cursor.fetchall():
             (collecting if is_untried else failing)[kind] += int(amount)
-    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=OPEN)
+    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=CHARGE_OPEN)
     return Owed(
         collecting=collecting,
         failing=failing,
@@ -59,7 +57,7 @@ def progress(*, lane: int, campaign_id: uuid.UUID) -> dict[str, int]:
     found: dict[str, int] = rows.aggregate(
         all=Count("id"),
         paid=Count("id", filter=Q(state=ChargeState.PAID)),
-        failing=Count("id", filter=Q(state__in=OPEN, first_failed_at__isnull=False)),
+        failing=Count("id", filter=Q(state__in=CHARGE_OPEN, first_failed_at__isnull=False)),
         failed=Count("id", filter=Q(state=ChargeState.FAILED)),
     )
     return found

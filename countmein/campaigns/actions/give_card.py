@@ -18,7 +18,7 @@ from countmein.campaigns.wording import money_text
 from countmein.payments.actions.charging import open_payment_page
 from countmein.payments.actions.mandates import consent_of
 from countmein.payments.actions.pages import PageWords, came_back, look_at, open_card_page
-from countmein.payments.models import Charge, ChargeState
+from countmein.payments.models import CHARGE_OPEN, Charge
 from countmein.rules.pledging import may_give_card
 from countmein.rules.states import PledgeState
 
@@ -29,7 +29,7 @@ def failing_charge(pledge: Pledge) -> Charge | None:
         lane=pledge.lane,
         pledge_id=pledge.id,
         first_failed_at__isnull=False,
-        state__in=[ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE],
+        state__in=CHARGE_OPEN,
     ).first()
     assert found is None or isinstance(found, Charge)
     return found

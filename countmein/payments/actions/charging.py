@@ -52,7 +52,7 @@ _NOT_FINISHED = ChargeResult(outcome=ProviderOutcome.REFUSED, code="not_finished
 @job(name="payments.charge_due", queue="money")
 def charge_due() -> None:
     """Try the charges that are due, paced to the provider's allowance."""
-    paced_turn(Charge, ("due", "doing", "on_page"), _one_charge)
+    paced_turn(Charge, _one_charge)
 
 
 def _one_charge(charge: Charge) -> None:

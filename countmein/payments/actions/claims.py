@@ -32,18 +32,18 @@ _THREADS = 8
 TURN_SECONDS = 20.0
 
 
-def turn(model: Any, states: tuple[str, ...], one: Callable[[Any], None]) -> None:
+def turn(model: Any, one: Callable[[Any], None]) -> None:
     """Do what is due of one kind for a turn, as fast as it goes; the sweep hands out the rest."""
     ends = time.monotonic() + TURN_SECONDS
-    while time.monotonic() < ends and (keys := claim(model, states, None)):
+    while time.monotonic() < ends and (keys := claim(model, None)):
         _in_threads(one, model.objects.filter(pk__in=keys))
 
 
-def paced_turn(model: Any, states: tuple[str, ...], one: Callable[[Any], None]) -> None:
+def paced_turn(model: Any, one: Callable[[Any], None]) -> None:
     """The same within the provider's allowance, for calls that it counts."""
     ends = time.monotonic() + TURN_SECONDS
     while (began := time.monotonic()) < ends:
-        keys = claim(model, states, "doing")
+        keys = claim(model, "doing")
         if not keys:
             return
         _in_threads(one, model.objects.filter(pk__in=keys))
@@ -51,7 +51,7 @@ def paced_turn(model: Any, states: tuple[str, ...], one: Callable[[Any], None]) 
         time.sleep(max(0.0, len(keys) / settings.CHARGES_PER_SECOND - time.monotonic() + began))
 
 
-def claim(model: Any, states: tuple[str, ...], claimed: str | None) -> list[tuple[int, uuid.UUID]]:
+def claim(model: Any, claimed: str | None) -> list[tuple[int, uuid.UUID]]:
     """Take the next due rows and push their due time out: who dies holding them loses them.
 
     `due_at` runs on the site's clock, for dunning does. Moving the sandbox's clock can end a lease
@@ -75,7 +75,7 @@ def claim(model: Any, states: tuple[str, ...], claimed: str | None) -> list[tupl
                     "now": site_now(),
                     "lease": CLAIM_LASTS,
                     "claimed": claimed,
-                    "states": list(states),
+                    "states": list(model.work_states),
                     "batch": BATCH,
                 },
             ),

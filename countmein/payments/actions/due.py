@@ -17,12 +17,12 @@ from countmein.payments.actions.refunding import refund_due
 from countmein.payments.actions.statement import begin_statement, read_statement
 from countmein.payments.models import Attempt, Charge, HostedPage, Mandate, Refund, Statement
 
-#: The job that does each kind of work, the rows it is found in, and the states that ask for it.
-WORK: Final[Mapping[str, tuple[Any, Any, tuple[str, ...]]]] = {
-    "cards": (make_mandates, Mandate, ("wanted", "forgetting")),
-    "pages": (read_pages, HostedPage, ("wanted", "open", "closing")),
-    "charges": (charge_due, Charge, ("due", "doing", "on_page")),
-    "refunds": (refund_due, Refund, ("due", "doing")),
+#: The job that does each kind of work, and the rows that it is found in.
+_WORK: Final[Mapping[str, tuple[Any, Any]]] = {
+    "cards": (make_mandates, Mandate),
+    "pages": (read_pages, HostedPage),
+    "charges": (charge_due, Charge),
+    "refunds": (refund_due, Refund),
 }
 #: States in which it has been begun: that is not rest, whenever it comes due again.
 _BEGUN: Final = {
@@ -38,8 +38,8 @@ def due_jobs() -> list[Any]:
     now = site_now()
     return [
         task
-        for task, model, states in WORK.values()
-        if model.objects.all_lanes().filter(state__in=states, due_at__lte=now).exists()
+        for task, model in _WORK.values()
+        if model.objects.all_lanes().filter(state__in=model.work_states, due_at__lte=now).exists()
     ] + _of_statement()
 
 
@@ -64,8 +64,8 @@ def unfinished() -> list[str]:
     now = site_now()
     return [
         name
-        for name, (_task, model, states) in WORK.items()
+        for name, (_task, model) in _WORK.items()
         if model.objects.all_lanes()
-        .filter(Q(state__in=states, due_at__lte=now) | Q(state__in=_BEGUN[name]))
+        .filter(Q(state__in=model.work_states, due_at__lte=now) | Q(state__in=_BEGUN[name]))
         .exists()
     ]

@@ -82,7 +82,7 @@ def drop_unmade(*, lane: int, pledge_ids: Sequence[uuid.UUID]) -> None:
 @job(name="payments.make_mandates", queue="money")
 def make_mandates() -> None:
     """Ask the provider for every mandate that is wanted, and to forget those let go."""
-    turn(Mandate, ("wanted", "forgetting"), _one_mandate)
+    turn(Mandate, _one_mandate)
 
 
 def _one_mandate(row: Mandate) -> None:

@@ -178,7 +178,7 @@ def hasten_pages(*, lane: int, page_ids: Sequence[uuid.UUID]) -> None:
 @job(name="payments.read_pages", queue="money")
 def read_pages() -> None:
     """See what became of the pages that are due to be looked at."""
-    turn(HostedPage, ("wanted", "open", "closing"), _one_page)
+    turn(HostedPage, _one_page)
 
 
 def _one_page(row: HostedPage) -> None:

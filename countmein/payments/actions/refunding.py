@@ -42,7 +42,7 @@ _DISPUTED = "charge_disputed"
 @job(name="payments.refund_due", queue="money")
 def refund_due() -> None:
     """Give back the refunds that are due, paced like the charges."""
-    paced_turn(Refund, ("due", "doing"), _one_refund)
+    paced_turn(Refund, _one_refund)
 
 
 def _one_refund(refund: Refund) -> None:
