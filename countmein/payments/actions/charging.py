@@ -13,10 +13,10 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
-from countmein.ledger import actions as ledger
 from countmein.payments.actions.claims import (
     UNKNOWN_RESTS,
     begin,
+    book,
     close,
     open_attempt,
     paced_turn,
@@ -158,7 +158,7 @@ def _record(charge: Charge, attempt: Attempt, result: ChargeResult) -> None:
                 code="",
             )
             if paid:
-                _book(charge, now)
+                book("charge", charge)
         elif result is _NOT_FINISHED:
             _wait(charge, Decline(charge.decline), now=now, asks=False)
         elif result.outcome == ProviderOutcome.REFUSED:
@@ -207,18 +207,6 @@ def _give_up(charge: Charge, *, code: str) -> None:
         state=ChargeState.FAILED,
         first_failed_at=charge.first_failed_at or site_now(),
         code=code,
-    )
-
-
-def _book(charge: Charge, now: datetime) -> None:
-    ledger.post(
-        lane=charge.lane,
-        campaign_id=charge.campaign_id,
-        kind="charge",
-        about=charge.id,
-        parts=charge.parts,
-        currency=charge.currency,
-        at=now,
     )
 
 

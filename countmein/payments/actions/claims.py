@@ -1,4 +1,4 @@
-"""Claiming what is due, and writing each outside call down before and after it is made.
+"""Claiming what is due, writing each outside call down before and after it is made, and booking.
 
 Every outside call is an intent row before it and a result row after it, and never inside a
 transaction; who dies holding a claim loses it.
@@ -18,7 +18,8 @@ from django.db import connection, connections, transaction
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.ids import uuid7
-from countmein.payments.models import Attempt, Charge, Outcome, Refund
+from countmein.ledger import actions as ledger
+from countmein.payments.models import Attempt, Charge, Dispute, Outcome, Refund
 from countmein.payments.providers import Outcome as ProviderOutcome
 from countmein.payments.providers import Result
 
@@ -155,3 +156,16 @@ def close(attempt: Attempt, result: Result) -> None:
 def rest(row: Charge | Refund, result: Result, *, until: datetime) -> None:
     """Neither done nor refused: stay claimed, and ask again what became of it."""
     update(row, was="doing", due_at=until, code=result.code)
+
+
+def book(kind: str, row: Charge | Refund | Dispute) -> None:
+    """Enter in the books what became of a row; call in the transaction that records it."""
+    ledger.post(
+        lane=row.lane,
+        campaign_id=row.campaign_id,
+        kind=kind,
+        about=row.id,
+        parts=row.parts,
+        currency=row.currency,
+        at=site_now(),
+    )

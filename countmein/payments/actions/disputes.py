@@ -13,7 +13,7 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
-from countmein.ledger import actions as ledger
+from countmein.payments.actions.claims import book
 from countmein.payments.models import (
     Charge,
     ChargeState,
@@ -112,7 +112,7 @@ def _open(charge: Charge, seen: DisputeSeen) -> Dispute:
         answer_by=seen.answer_by,
     )
     dispute.save(force_insert=True)
-    _book(dispute, "dispute")
+    book("dispute", dispute)
     return dispute
 
 
@@ -140,7 +140,7 @@ def _close(dispute: Dispute, *, is_won: bool) -> None:
     Dispute.objects.filter(lane=dispute.lane, id=dispute.id).update(
         state=DisputeState.WON if is_won else DisputeState.LOST, closed_at=now
     )
-    _book(dispute, "dispute_won" if is_won else "dispute_lost")
+    book("dispute_won" if is_won else "dispute_lost", dispute)
     waiting = Refund.objects.filter(
         lane=dispute.lane, charge_id=dispute.charge_id, state=RefundState.DUE
     )
@@ -148,15 +148,3 @@ def _close(dispute: Dispute, *, is_won: bool) -> None:
         waiting.update(due_at=now)
     else:
         waiting.update(state=RefundState.MOOT, code="dispute_lost")
-
-
-def _book(dispute: Dispute, kind: str) -> None:
-    ledger.post(
-        lane=dispute.lane,
-        campaign_id=dispute.campaign_id,
-        kind=kind,
-        about=dispute.id,
-        parts=dispute.parts,
-        currency=dispute.currency,
-        at=site_now(),
-    )

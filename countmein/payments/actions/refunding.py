@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.ledger import actions as ledger
 from countmein.payments.actions.claims import (
     UNKNOWN_RESTS,
     begin,
+    book,
     close,
     open_attempt,
     paced_turn,
@@ -83,7 +83,7 @@ def _record(refund: Refund, attempt: Attempt, result: RefundResult) -> None:
                 provider_refund_id=result.refund_id,
             )
             if done:
-                _book("refund", refund, now)
+                book("refund", refund)
         elif result.outcome == ProviderOutcome.REFUSED and result.code == _DISPUTED:
             # The dispute may be news to us.
             _wait(refund)
@@ -107,19 +107,7 @@ def take_back(refunds: Iterable[Refund]) -> None:
                 refund, was=RefundState.DONE, state=RefundState.STUCK, code="came_back"
             )
             if is_back:
-                _book("refund_back", refund, site_now())
-
-
-def _book(kind: str, refund: Refund, now: datetime) -> None:
-    ledger.post(
-        lane=refund.lane,
-        campaign_id=refund.campaign_id,
-        kind=kind,
-        about=refund.id,
-        parts=refund.parts,
-        currency=refund.currency,
-        at=now,
-    )
+                book("refund_back", refund)
 
 
 def _is_disputed(refund: Refund) -> bool:
