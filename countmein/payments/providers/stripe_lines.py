@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import stripe
@@ -19,7 +20,7 @@ from countmein.payments.providers.stripe_tables import from_units
 T = TypeVar("T")
 
 #: As many as Stripe lists at once.
-_PAGE: Final = 100
+_AT_ONCE: Final = 100
 
 # What a line is about, by its type. Source: Stripe's page on balance transaction types.
 _KINDS: Final[Mapping[str, LineKind]] = {
@@ -58,43 +59,34 @@ _STATUSES: Final[Mapping[str, DisputeStatus]] = {
 
 
 def lines(v1: stripe.V1Services, *, since: datetime, after: str) -> Iterator[Line]:
-    """Yield the balance transactions, newest first, each page asked for when it is needed."""
-    while True:
-        page = _asked(
-            lambda after=after: v1.balance_transactions.list(  # type: ignore[misc]
-                {
-                    "created": {"gte": int(since.timestamp())},
-                    "limit": _PAGE,
-                    "expand": ["data.source"],
-                    **({"starting_after": after} if after else {}),
-                }
-            ).to_dict()
-        )
-        for each in page["data"]:
-            yield _asked(lambda each=each: _line(each))  # type: ignore[misc]
-        if not page["has_more"]:
-            return
-        after = str(page["data"][-1]["id"])
+    """Yield the balance transactions, newest first, behind the line `after`."""
+    api = v1.balance_transactions
+    for each in _listed(api.list, since=since, after=after, expand=["data.source"]):
+        yield _asked(partial(_line, each))
 
 
 def disputes(v1: stripe.V1Services, *, since: datetime) -> Iterator[DisputeSeen]:
     """Yield the disputes made since, newest first."""
-    after = ""
+    for each in _listed(v1.disputes.list, since=since):
+        yield _asked(partial(_dispute, each))
+
+
+def _listed(
+    list_page: Callable[[Any], Any], *, since: datetime, after: str = "", **more: Any
+) -> Iterator[Object]:
+    """Yield what Stripe lists, newest first, each page asked for when it is needed."""
+    asked = {"created": {"gte": int(since.timestamp())}, "limit": _AT_ONCE, **more}
     while True:
-        page = _asked(
-            lambda after=after: v1.disputes.list(  # type: ignore[misc]
-                {
-                    "created": {"gte": int(since.timestamp())},
-                    "limit": _PAGE,
-                    **({"starting_after": after} if after else {}),
-                }
-            ).to_dict()
-        )
-        for each in page["data"]:
-            yield _asked(lambda each=each: _dispute(each))  # type: ignore[misc]
+        behind = {"starting_after": after} if after else {}
+        page = _asked(partial(_page, list_page, asked | behind))
+        yield from page["data"]
         if not page["has_more"]:
             return
         after = str(page["data"][-1]["id"])
+
+
+def _page(list_page: Callable[[Any], Any], asked: Mapping[str, Any]) -> Any:
+    return list_page(asked).to_dict()
 
 
 def dispute(v1: stripe.V1Services, id: str) -> DisputeSeen:
