@@ -3,7 +3,6 @@
 Told in docs/rules/cards.md.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,27 +45,8 @@ TRIES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ceiling:
-    """At most so many tries in any stretch of this length."""
-
-    tries: int
-    within: timedelta
-
-
-#: Further automatic tries of one charge; the first try is not one of them.
-AUTOMATIC_CEILING: Final = Ceiling(tries=4, within=timedelta(days=14))
-#: All tries of one card, the members' own among them: the strictest figure of each network.
-#: Visa: 15 in 30 days (20 on newer pages). Mastercard: 10 in 24 hours, 35 in 30 days.
-NETWORK_CEILINGS: Final = (
-    Ceiling(tries=15, within=timedelta(days=30)),
-    Ceiling(tries=10, within=timedelta(hours=24)),
-    Ceiling(tries=35, within=timedelta(days=30)),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """What is due next and when. `step` counts the ladder from 1; 0 is a try at a member's word.
+    """What is due next and when. `step` counts the ladder from 1.
 
     When it is over there is nothing due, `due_at` is None and the pledge is to be dropped.
     """
@@ -121,28 +101,5 @@ def at_step(
     )
 
 
-def at_members_word(kind: Decline, *, first_failed_at: datetime, now: datetime) -> Next:
-    """What follows a new card, or a member who authenticated or asks to be charged: a try at once.
-
-    Whatever the refusal was, and without moving the ladder: if the try is refused, the steps are
-    where they were. Once the ladder is over so is this.
-    """
-    if _reached(first_failed_at, now) == LAST_STEP:
-        return after_refusal(kind, first_failed_at=first_failed_at, now=now)
-    return Next(step=0, due_at=now, will_try=True, is_over=False)
-
-
 def _reached(first_failed_at: datetime, now: datetime) -> int:
     return sum(first_failed_at + pause <= now for pause in LADDER)
-
-
-def is_within_ceilings(tried_at: Iterable[datetime], *, now: datetime) -> bool:
-    """Whether one more try of this card now is within what the card networks allow.
-
-    `tried_at` are all earlier tries of the card, whoever asked for them, in any order.
-    """
-    tries = list(tried_at)
-    return all(
-        sum(at > now - ceiling.within for at in tries) < ceiling.tries
-        for ceiling in NETWORK_CEILINGS
-    )
