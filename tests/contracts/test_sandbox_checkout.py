@@ -2,9 +2,6 @@
 
 import html
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,28 +11,9 @@ import stripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.provider_page import visit
+
 BACK = "http://127.0.0.1:9/back?page={CHECKOUT_SESSION_ID}"
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer: the page it leads to is not ours."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-OPENER = urllib.request.build_opener(_Stay)
-
-
-def open_page(url: str, form: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """Status, text and where it leads."""
-    body = None if form is None else urllib.parse.urlencode(form).encode()
-    try:
-        reply = OPENER.open(urllib.request.Request(url, data=body), timeout=10)
-    except urllib.error.HTTPError as error:
-        reply = error
-    with reply:
-        return reply.status, reply.read().decode(), reply.headers.get("Location", "")
 
 
 @pytest.fixture
@@ -77,11 +55,11 @@ def card(number: str = "4242 4242 4242 4242", **more: str) -> dict[str, str]:
 
 def test_a_card_is_saved_and_can_be_charged_later(v1: Any, saving: Make) -> None:
     session = saving()
-    status, text, _ = open_page(session.url)
+    status, text, _ = visit(session.url)
     assert 200 == status
     assert "You allow £25 & <no more>." in html.unescape(text)
     assert "<no more>" not in text
-    status, _, back = open_page(session.url, card(expiry="11/31"))
+    status, _, back = visit(session.url, card(expiry="11/31"))
     assert (303, BACK.replace("{CHECKOUT_SESSION_ID}", session.id)) == (status, back)
     done = v1.checkout.sessions.retrieve(
         session.id, {"expand": ["setup_intent.payment_method"]}
@@ -105,7 +83,7 @@ def test_a_card_is_saved_and_can_be_charged_later(v1: Any, saving: Make) -> None
         }
     )
     assert "succeeded" == paid.status
-    assert 410 == open_page(session.url)[0] or session.url is None
+    assert 410 == visit(session.url)[0] or session.url is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +102,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(
     v1: Any, saving: Make, fields: dict[str, str], fault: str
 ) -> None:
     session = saving()
-    status, text, _ = open_page(session.url, fields)
+    status, text, _ = visit(session.url, fields)
     assert status in (402, 422)
     assert fault in html.unescape(text)
     assert 'role="alert"' in text
@@ -135,11 +113,11 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(
 def test_a_bank_that_asks_is_answered_and_remembers_it(v1: Any, saving: Make) -> None:
     """The card that asks once at saving is charged without its owner afterwards."""
     session = saving()
-    _, text, _ = open_page(session.url, card("4000002500003155"))
+    _, text, _ = visit(session.url, card("4000002500003155"))
     (method,) = set(re.findall(r'name="method" value="(\w+)"', text))
-    status, text, _ = open_page(session.url, {"method": method, "challenge": "failed"})
+    status, text, _ = visit(session.url, {"method": method, "challenge": "failed"})
     assert (402, True) == (status, "did not confirm" in text)
-    assert 303 == open_page(session.url, {"method": method, "challenge": "passed"})[0]
+    assert 303 == visit(session.url, {"method": method, "challenge": "passed"})[0]
     done = v1.checkout.sessions.retrieve(session.id, {"expand": ["setup_intent"]}).to_dict()
     paid = v1.payment_intents.create(
         {
@@ -174,11 +152,11 @@ def test_a_payment_in_person_gets_past_a_bank_that_always_asks(v1: Any) -> None:
             "payment_intent_data": {"metadata": {"reference": "c1"}},
         }
     )
-    _, text, _ = open_page(session.url)
+    _, text, _ = visit(session.url)
     assert "1,500 JPY" in text
-    _, text, _ = open_page(session.url, card("4000002760003184"))
+    _, text, _ = visit(session.url, card("4000002760003184"))
     (method,) = set(re.findall(r'name="method" value="(\w+)"', text))
-    assert 303 == open_page(session.url, {"method": method, "challenge": "passed"})[0]
+    assert 303 == visit(session.url, {"method": method, "challenge": "passed"})[0]
     (intent,) = v1.payment_intents.list({"customer": customer.id}).data
     assert ("succeeded", 1500, "c1") == (
         intent.status,
@@ -190,7 +168,7 @@ def test_a_payment_in_person_gets_past_a_bank_that_always_asks(v1: Any) -> None:
 def test_many_at_once_save_one_card(v1: Any, saving: Make) -> None:
     session = saving()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: open_page(session.url, card())[0], range(8)))
+        answers = list(pool.map(lambda _: visit(session.url, card())[0], range(8)))
     assert (1, 7) == (answers.count(303), answers.count(410))
     methods = v1.payment_methods.list({"customer": session.customer}).data
     assert 1 == len(methods)
@@ -199,7 +177,7 @@ def test_many_at_once_save_one_card(v1: Any, saving: Make) -> None:
 def test_a_page_that_was_shut_takes_no_card(v1: Any, saving: Make) -> None:
     session = saving()
     v1.checkout.sessions.expire(session.id)
-    assert 410 == open_page(session.url, card())[0]
+    assert 410 == visit(session.url, card())[0]
     with pytest.raises(stripe.InvalidRequestError):
         v1.checkout.sessions.expire(session.id)
 
@@ -209,13 +187,13 @@ def test_a_page_lapses_by_the_providers_clock(v1: Any, saving: Make, provider: A
     provider.control(clock={"offset_seconds": 25 * 3600})
     try:
         assert "expired" == v1.checkout.sessions.retrieve(session.id).status
-        assert 410 == open_page(session.url, card())[0]
+        assert 410 == visit(session.url, card())[0]
     finally:
         provider.control(clock={"offset_seconds": 0})
 
 
 def test_the_page_reads_from_right_to_left_where_its_reader_does(v1: Any, saving: Make) -> None:
-    assert '<html lang="ar" dir="rtl">' in open_page(saving(locale="ar").url)[1]
+    assert '<html lang="ar" dir="rtl">' in visit(saving(locale="ar").url)[1]
 
 
 @settings(
@@ -226,5 +204,5 @@ def test_the_page_reads_from_right_to_left_where_its_reader_does(v1: Any, saving
     st.text(max_size=40), max_size=6,
 ))  # fmt: skip
 def test_anything_may_be_typed(saving: Make, form: dict[str, str]) -> None:
-    status = open_page(saving().url, form)[0]
+    status = visit(saving().url, form)[0]
     assert status in (402, 404, 422), form
