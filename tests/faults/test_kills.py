@@ -188,7 +188,7 @@ def test_settling_survives_a_kill_before_any_statement(
             kills += killed_every(11, first=first)
         assert expected == picture(again)
         _mailed_at_most_once(site, again)
-        _charged_at_most_once(site)
+        _charged_at_most_once(site, again)
     assert kills > 40
     site.check()
 
@@ -265,6 +265,12 @@ def _mailed_at_most_once(site: Site, campaign: Campaign) -> None:
         assert sure + unsure == states.count()
 
 
-def _charged_at_most_once(site: Site) -> None:
-    paid = [c["metadata"]["reference"] for c in site.charged() if c["status"] == "succeeded"]
-    assert len(paid) == len(set(paid))
+def _charged_at_most_once(site: Site, campaign: Campaign) -> None:
+    """In the provider's own book, which other tests write in too: some double on purpose."""
+    rows = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    ours = Counter({str(id): 0 for id in rows.values_list("id", flat=True)})
+    for charge in site.charged():
+        reference = charge["metadata"].get("reference")
+        if reference in ours and charge["status"] == "succeeded":
+            ours[reference] += 1
+    assert {str(row.id): int(row.state == "paid") for row in rows} == ours
