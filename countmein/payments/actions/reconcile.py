@@ -69,7 +69,7 @@ class Difference:
 _COMPARED = """
 WITH ours AS (
     SELECT CASE kind WHEN 'fee_back' THEN 'fee' WHEN 'refund_back' THEN 'refund' ELSE kind END
-               AS event, source_ref AS id, currency,
+               AS event, source_ref AS about, currency,
            sum(CASE WHEN kind IN ('fee_back', 'refund_back') THEN -amount_minor
                ELSE amount_minor END) AS amount,
            max(entry_id::text) AS entry
@@ -77,7 +77,7 @@ WITH ours AS (
     WHERE kind IN ('charge', 'refund', 'refund_back', 'dispute', 'dispute_won', 'fee', 'fee_back')
     GROUP BY 1, 2, 3),
 theirs AS (
-    SELECT CASE kind WHEN 'refund_failed' THEN 'refund' ELSE kind END AS event, matched_id AS id,
+    SELECT CASE kind WHEN 'refund_failed' THEN 'refund' ELSE kind END AS event, matched_id AS about,
            currency, max(read_at) AS read_at,
            sum(CASE WHEN kind IN ('charge', 'dispute_won') THEN amount_minor
                ELSE -amount_minor END) AS amount
@@ -87,10 +87,10 @@ theirs AS (
     SELECT 'fee', matched_id, currency, max(read_at), sum(fee_minor)
     FROM payments_providerline WHERE provider = %(provider)s AND matched_id IS NOT NULL
     GROUP BY 2, 3 HAVING sum(fee_minor) <> 0)
-SELECT event, id::text, currency, ours.amount, theirs.amount, ours.entry, theirs.read_at
-FROM ours FULL JOIN theirs USING (event, id, currency)
+SELECT event, about::text, currency, ours.amount, theirs.amount, ours.entry, theirs.read_at
+FROM ours FULL JOIN theirs USING (event, about, currency)
 WHERE ours.amount IS DISTINCT FROM theirs.amount
-  AND NOT EXISTS (SELECT FROM payments_attempt a WHERE a.about_id = id
+  AND NOT EXISTS (SELECT FROM payments_attempt a WHERE a.about_id = about
                   AND a.outcome IN ('started', 'unknown'))
 UNION ALL
 SELECT l.kind, l.source_id, l.currency, NULL, sum(l.amount_minor), NULL, max(l.read_at)
