@@ -69,10 +69,13 @@ def _list(path: str, kind: str, *, links: str = "", within: str = "") -> Endpoin
         sought = {link: str(form[link]) for link in links.split() if link in form}
         if within:
             sought[within] = id
-        cursors = [form.get(name) for name in ("starting_after", "ending_before")]
-        if any(isinstance(cursor, dict) for cursor in cursors) or all(cursors):
+        cursors = {name: form.get(name) for name in ("starting_after", "ending_before")}
+        if any(isinstance(cursor, dict) for cursor in cursors.values()) or all(cursors.values()):
             raise Problem("Give one of starting_after and ending_before.", param="starting_after")
-        after, before = cursors
+        for name, cursor in cursors.items():
+            if cursor and page.find(kind, cursor) is None:
+                raise missing(kind, cursor, param=name)
+        after, before = cursors.values()
         found = page.listed(
             kind,
             links=sought,

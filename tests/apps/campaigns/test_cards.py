@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from countmein.base.clock import site_now
 from countmein.campaigns.actions.change import change
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.own_pledge import pledge_view
 from countmein.campaigns.queries import public_view
+from countmein.payments.actions.claims import begin
 from countmein.payments.actions.mandates import consent_of
 from countmein.payments.models import Charge, Consent, Mandate
 from countmein.rules.pledging import PledgeRefused
@@ -161,6 +163,21 @@ def test_another_card_that_fails_too_does_not_move_the_ladder(
     assert ["failed", "failed"] == tries(site, made)
     assert (first.first_failed_at, first.due_at) == (after.first_failed_at, after.due_at)
     assert "authenticate" == after.decline
+
+
+def test_another_card_given_while_the_old_one_is_tried_is_charged_at_once(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """Whoever tried the old one died on the way: its refusal does not make the new one wait."""
+    _campaign, made = tipped(launch, join, site, BAD)
+    charge = Charge.objects.all_lanes().get(pledge_id=pledge_of(made).id)
+    Charge.objects.filter(lane=charge.lane, id=charge.id).update(state="doing", due_at=site_now())
+    begin(charge, mandate_id=charge.refused_mandate_id)
+    change(pledge=pledge_of(made), body=PledgePatch(payment_method=GOOD))
+    site.work()
+    assert "fulfilled" == pledge_of(made).state
+    assert 1 == tries(site, made).count("succeeded")
+    site.check()
 
 
 def test_a_card_in_the_place_of_one_that_works_is_kept_until_the_new_one_is_saved(

@@ -125,6 +125,39 @@ def test_an_inquiry_moves_no_money(site: Site, provider: Provider, paid: Any) ->
     assert not Dispute.objects.all_lanes().exists()
 
 
+def test_a_dispute_in_another_currency_is_not_booked(
+    site: Site, provider: Provider, paid: Any
+) -> None:
+    """The statement's line of it stays unmatched, for a person to look at."""
+    campaign, charge = paid()
+    seen = DisputeSeen(
+        dispute_id="du_foreign",
+        charge_id=charge.provider_charge_id,
+        amount=Money(amount_minor=1000, currency="USD"),
+        status=DisputeStatus.OPEN,
+        reason="general",
+        opened_at=real_now(),
+        answer_by=None,
+    )
+    assert not record(seen)
+    assert (1000, 0, 0) == money_of(campaign)
+
+
+def test_what_a_lost_dispute_took_is_not_given_back_once_more(
+    site: Site, provider: Provider, paid: Any
+) -> None:
+    """It was lost before anybody wanted a refund: nothing waits, and the campaign ends."""
+    campaign, charge = paid(1000)
+    provider.decide(provider.dispute(charge), is_won=False)
+    provider.read()
+    cancel(campaign=campaign)
+    site.work()
+    refund = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id).get()
+    assert ("moot", 0) == (refund.state, refund.attempt)
+    assert ("released", {"refunded": 1}) == (public_view(campaign)["state"], states(campaign))
+    site.check()
+
+
 @pytest.mark.parametrize(("is_known", "is_won"), list(itertools.product([True, False], repeat=2)))
 def test_a_refund_waits_for_the_dispute(
     site: Site, provider: Provider, paid: Any, is_known: bool, is_won: bool

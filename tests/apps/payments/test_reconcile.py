@@ -13,9 +13,11 @@ from countmein.base.ids import uuid7
 from countmein.campaigns.selfcheck import self_check
 from countmein.ledger import actions as ledger
 from countmein.members.models import Organiser
+from countmein.payments.actions import statement
 from countmein.payments.actions.reconcile import differences, reconcile
 from countmein.payments.actions.statement import next_night
 from countmein.payments.models import Discrepancy, ProviderLine, Statement
+from countmein.payments.providers import PROVIDERS, LookUpFailed
 from tests.apps.payments.conftest import Provider, accounts, shown
 from tests.conftest import Site
 from tests.faults.kills import run_and_die, statements_of
@@ -197,6 +199,49 @@ def test_what_has_a_call_under_way_is_not_judged(site: Site, provider: Provider,
     Attempt.objects.filter(lane=attempt.lane, id=attempt.id).update(outcome="refused")
     assert 1 == len(differences("stripe", grace=NONE))
     assert Charge.objects.all_lanes().count() == 1
+
+
+def test_what_is_booked_and_has_a_call_under_way_is_not_judged_either(
+    site: Site, provider: Provider, paid: Any
+) -> None:
+    from countmein.payments.models import Attempt
+
+    _campaign, charge = paid(1000)
+    provider.read()
+    ProviderLine.objects.filter(kind="charge").update(amount_minor=999)
+    tries = Attempt.objects.filter(lane=charge.lane, about_id=charge.id)
+    tries.update(outcome="unknown")
+    assert [] == differences("stripe", grace=NONE)
+    tries.update(outcome="done")
+    assert 1 == len(differences("stripe", grace=NONE))
+
+
+def test_a_fee_is_booked_once_whatever_is_marked(site: Site, provider: Provider, paid: Any) -> None:
+    campaign, _charge = paid(1000)
+    provider.read()
+    ProviderLine.objects.update(is_fee_booked=False)
+    provider.read()
+    assert 40 == accounts(campaign)["processor"]
+
+
+def test_of_two_readers_the_slower_one_changes_nothing(site: Site, provider: Provider) -> None:
+    """Where the reading stands is moved on only by whoever stood there."""
+    provider.charge(700)
+    slow = Statement.objects.get()
+    page = list(PROVIDERS["stripe"].lines(since=slow.since))
+    Statement.objects.update(after="txn_further")
+    assert not statement._keep(slow, page)
+    assert "txn_further" == Statement.objects.get().after
+    assert 1 == ProviderLine.objects.count()
+
+
+def test_a_pass_whose_last_line_is_gone_begins_again(site: Site, provider: Provider) -> None:
+    provider.charge(700)
+    Statement.objects.update(after="txn_gone", newest_at=real_now())
+    with pytest.raises(LookUpFailed):
+        provider.read()
+    provider.read()
+    assert 1 == ProviderLine.objects.count()
 
 
 def test_the_comparison_comes_each_night_by_the_sites_clock(

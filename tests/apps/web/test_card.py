@@ -11,10 +11,12 @@ from django.conf import settings
 from django.test import Client, override_settings
 
 from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.actions.count import count
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.own_pledge import pledge_view
 from countmein.campaigns.queries import public_view
-from countmein.payments.models import Charge, HostedPage, Mandate
+from countmein.payments.actions import pages
+from countmein.payments.models import Charge, Consent, HostedPage, Mandate
 from tests.apps.campaigns.acts import pledge_of
 from tests.apps.web.conftest import hidden, path_of, said
 from tests.conftest import ask
@@ -155,6 +157,39 @@ def test_a_card_given_while_withdrawing_is_deleted(
     assert "pledge has ended" in said(ben.get(ben.get(card_path(made))["Location"]))
 
 
+def test_a_card_seen_on_a_page_that_was_closed_meanwhile_is_no_mandate(
+    site: Any, ben: Client, launch: Any, join: Any
+) -> None:
+    """Between the provider's answer and our row she withdraws: the look was an old one."""
+    made = join(launch(**FUND), "ben", amount=2500)
+    give_card(provider_page(ben, made))
+    seen = HostedPage.objects.all_lanes().get(pledge_id=pledge_of(made).id)
+    ben.post(f"/p/{made['code']}/withdraw/?receipt={made['receipt']}")
+    pages._one_page(seen)
+    assert 0 == cards_of(made)
+    site.work()
+    seen.refresh_from_db()
+    assert ("over", "withdrawn") == (seen.state, pledge_of(made).state)
+
+
+def test_the_deadline_waits_a_minute_for_a_card_that_was_just_given(
+    site: Any, ben: Client, launch: Any, join: Any
+) -> None:
+    """He is back in time, but the look at his page found nobody: judging waits for the next."""
+    campaign = launch(**FUND | {"rule": {"people": 1}})
+    made = join(campaign, "ben", amount=2500)
+    give_card(provider_page(ben, made))
+    page = HostedPage.objects.all_lanes().get(pledge_id=pledge_of(made).id)
+    site.advance(campaign.deadline - site_time() - timedelta(seconds=5))
+    pages.came_back(lane=page.lane, page_id=page.id)
+    site.advance(timedelta(seconds=10))
+    count(str(campaign.id))
+    assert "open" == public_view(campaign)["state"]
+    site.work()
+    assert "fulfilled" == pledge_of(made).state
+    site.check()
+
+
 def customers() -> int:
     """How many people's cards the provider keeps."""
     return int(ask(f"{settings.STRIPE_API_BASE}/_book/summary")["customers"])
@@ -204,6 +239,18 @@ def test_a_failed_charge_is_paid_in_person(site: Any, ben: Client, launch: Any, 
     site.check()
 
 
+def test_nothing_is_paid_in_person_beyond_what_was_allowed(
+    site: Any, ben: Client, launch: Any, join: Any
+) -> None:
+    row = pledge_of(made := failing(site, launch, join, "pm_card_authenticationRequired"))
+    said_once = Consent.objects.filter(lane=row.lane, pledge_id=row.id)
+    said_once.update(amount_minor=1)
+    assert 503 == ben.post(card_path(made), {"way": "payment"}).status_code
+    assert not HostedPage.objects.filter(lane=row.lane, pledge_id=row.id).exists()
+    said_once.update(amount_minor=10_000)
+    provider_page(ben, made, way="payment")
+
+
 def test_a_page_of_payment_that_is_left_changes_nothing(
     site: Any, ben: Client, launch: Any, join: Any
 ) -> None:
@@ -211,6 +258,10 @@ def test_a_page_of_payment_that_is_left_changes_nothing(
     before = Charge.objects.all_lanes().get(pledge_id=pledge_of(made).id)
     address = provider_page(ben, made, way="payment")
     assert address == provider_page(ben, made, way="payment")
+    # An event says that a card was refused there: nothing else is tried while it is open.
+    Charge.objects.filter(lane=before.lane, id=before.id).update(due_at=site_time())
+    site.work()
+    assert "on_page" == Charge.objects.all_lanes().get(id=before.id).state
     site.advance(timedelta(minutes=31))
     site.work()
     after = Charge.objects.all_lanes().get(pledge_id=pledge_of(made).id)
