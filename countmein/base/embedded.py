@@ -91,6 +91,10 @@ def start(home: Path, *, log: Callable[[str], None]) -> Running:
     except (NotDurable, psycopg.Error) as fault:
         running.stop()
         raise EmbeddedRefused(f"The database in {place.root} was refused: {fault}") from fault
+    except BaseException:
+        # We are told to stop, and nobody else knows of this server yet.
+        running.stop()
+        raise
     return running
 
 

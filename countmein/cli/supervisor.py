@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ class StopAsked(BaseException):
     """SIGTERM or SIGINT came; raised wherever the main thread is, so that nothing slow holds it."""
 
 
+#: Set with it, for Python may drop what is raised.
+_stop_asked = threading.Event()
+
+
 class Database(Protocol):
     """The database server, if it is ours to keep."""
 
@@ -41,13 +46,18 @@ class Database(Protocol):
 
 @contextlib.contextmanager
 def stopping_signals() -> Iterator[None]:
-    """Turn the first SIGTERM, SIGINT or SIGHUP into StopAsked; later ones change nothing."""
+    """Turn the first SIGTERM, SIGINT or SIGHUP into StopAsked; later ones change nothing.
+
+    Python drops what is raised while it forks or destroys an object: the loop looks once more.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for sign in signs:
             signal.signal(sign, signal.SIG_IGN)
+        _stop_asked.set()
         raise StopAsked
 
+    _stop_asked.clear()
     signs = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.signal(sign, stop) for sign in signs]
     try:
@@ -167,6 +177,8 @@ class Supervisor:
         """
         try:
             while (status := self._look()) is None:
+                if _stop_asked.is_set():
+                    raise StopAsked
                 time.sleep(_LOOK_SECONDS)
             return status
         finally:

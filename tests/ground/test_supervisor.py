@@ -104,8 +104,10 @@ def port() -> int:
 
 
 @contextlib.contextmanager
-def site(here: Path, *names: str, port: int = 0) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", SITE, str(here), str(port), *names]
+def site(
+    here: Path, *names: str, port: int = 0, first: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", first + SITE, str(here), str(port), *names]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as supervisor:
         try:
             yield supervisor
@@ -200,6 +202,18 @@ def test_a_dead_database_is_reaped_and_started_again(here: Path) -> None:
         supervisor.terminate()
         assert 0 == supervisor.wait(timeout=10)
     assert not answers(dsn)
+
+
+# Python drops what a signal raises inside such a callback.
+STOP_WHILE_FORKING = """
+import os, signal
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
+"""
+
+
+def test_a_stop_is_heard_also_in_the_middle_of_a_fork(here: Path) -> None:
+    with site(here, "web", first=STOP_WHILE_FORKING) as supervisor:
+        assert 0 == supervisor.wait(timeout=10)
 
 
 def answers(dsn: str) -> bool:
