@@ -5,13 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.actions.draft_again import draft_again
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
+from countmein.campaigns.kinds import KINDS
+from countmein.campaigns.kinds.money import Money
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
 from countmein.payments.actions.mandates import make_mandates
+from countmein.schedule import chores
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
 from tests.conftest import Launch, Site
 
@@ -31,6 +36,37 @@ def test_a_latecomer_in_the_last_moment_is_accepted_and_not_released(
     site.work()
     assert "fulfilled" == pledge_of(late).state
     assert {"fulfilled": 4} == states(campaign)
+    site.check()
+
+
+class Hundredfold(Money):
+    """A build that takes the price for one in units a hundred times as small."""
+
+    def price_minor(self, campaign: Campaign, amount: int) -> int:
+        return 100 * amount
+
+
+def test_a_latecomer_whose_charge_was_stopped_is_not_released_at_the_deadline(
+    site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours costs nobody the place; once it is mended the charge is made."""
+    campaign = launch(kinds=["money"], currency="EUR", rule={"people": 2})
+    card = {"amount": 500, "payment_method": "pm_card_visa"}
+    for who in ("ben", "dora"):
+        join(campaign, who, **card)
+    site.work()
+    assert {"fulfilled": 2} == states(campaign)
+    with monkeypatch.context() as planted:
+        planted.setitem(KINDS, "money", Hundredfold())
+        late = join(campaign, "fay", **card)
+        site.work()
+        site.advance(timedelta(days=31))
+        site.work()
+        release(str(campaign.id))
+        assert "active" == pledge_of(late).state
+    chores()
+    site.work()
+    assert {"fulfilled": 3} == states(campaign)
     site.check()
 
 
