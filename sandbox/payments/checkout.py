@@ -10,6 +10,7 @@ from sandbox.payments.forms import (
     LARGEST_AMOUNT,
     Problem,
     address,
+    check_least,
     check_step,
     choice,
     inner,
@@ -224,6 +225,7 @@ def _line_items(form: Form) -> tuple[list[Object], int, str]:
     if amount > LARGEST_AMOUNT:
         raise Problem("The Checkout Session's total amount must be no more than 999999.99.")
     check_step(amount, currency)
+    check_least(amount, currency)
     return items, amount, currency
 
 

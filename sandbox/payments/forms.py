@@ -23,6 +23,19 @@ STEPS = {
     **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10),
     **dict.fromkeys(("isk", "ugx"), 100),
 }
+# Source: the same page, minimum charge amounts.
+LEAST = {
+    **dict.fromkeys(("aud", "brl", "cad", "chf", "eur", "inr", "jpy", "nzd", "sgd", "usd"), 50),
+    "gbp": 30,
+    "bgn": 100,
+    **dict.fromkeys(("aed", "myr", "pln", "ron"), 200),
+    "dkk": 250,
+    **dict.fromkeys(("nok", "sek"), 300),
+    "hkd": 400,
+    **dict.fromkeys(("mxn", "thb"), 1000),
+    "czk": 1500,
+    "huf": 17500,
+}
 # Counted in whole units. Source: the same page, zero-decimal currencies; and the two above.
 ZERO_DECIMAL = frozenset(
     [
@@ -138,6 +151,15 @@ def check_step(amount: int, currency: str) -> None:
             f"Amounts in {currency} must be divisible by {step}.",
             code="parameter_invalid_integer",
             param="amount",
+        )
+
+
+def check_least(amount: int, currency: str) -> None:
+    """Refuse a charge smaller than Stripe makes in this currency."""
+    least = LEAST.get(currency, 1)
+    if amount < least:
+        raise Problem(
+            f"Amount must be at least {least} {currency}.", code="amount_too_small", param="amount"
         )
 
 

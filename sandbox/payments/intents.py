@@ -9,6 +9,7 @@ from sandbox.payments.customers import find_customer, method_of, missing
 from sandbox.payments.forms import (
     Problem,
     address,
+    check_least,
     check_step,
     choice,
     flag,
@@ -58,6 +59,7 @@ def new_payment(
 
 def create_payment_intent(page: Page, id: str, form: Form) -> Object:
     amount, currency = money(form)
+    check_least(amount, currency)
     customer = find_customer(page, form)
     method = method_of(page, form)
     is_confirmed, is_off_session = flag(form, "confirm"), flag(form, "off_session")

@@ -143,7 +143,7 @@ def test_a_card_that_fails_at_the_charge_is_refused_softly(
         (900, "UGX", 90_000),
         (1_230, "KWD", 1_230),
         (500, "MGA", 5),
-        (500, "HUF", 500),
+        (50_000, "HUF", 50_000),
     ],
 )
 def test_odd_currencies_are_charged_in_the_providers_units_and_read_back_in_ours(
@@ -158,6 +158,21 @@ def test_odd_currencies_are_charged_in_the_providers_units_and_read_back_in_ours
     result = charge(port, name, mandate(port, name), amount)
     assert amount == result.amount
     assert [units] == [each["amount"] for each in charges_of(provider, name)]
+
+
+@pytest.mark.parametrize("currency", ["GBP", "HUF", "JPY"])
+def test_the_smallest_charge_is_made_and_one_less_is_refused_for_good(
+    port: PaymentProvider, name: str, currency: str
+) -> None:
+    least = Money(amount_minor=port.least_minor(currency), currency=currency)
+    assert Outcome.DONE == charge(port, name, mandate(port, name), least).outcome
+    less = replace(least, amount_minor=least.amount_minor - 1)
+    refused = charge(port, f"{name}-2", mandate(port, f"{name}-2"), less)
+    assert (Outcome.REFUSED, "amount_too_small", True) == (
+        refused.outcome,
+        refused.code,
+        refused.permanent,
+    )
 
 
 @pytest.mark.parametrize(("amount_minor", "currency"), [(1_231, "KWD"), (501, "MGA")])

@@ -23,6 +23,7 @@ from countmein.campaigns.kinds import KINDS, is_charged, needs_card
 from countmein.campaigns.links import manage_url, receipt_of, secure_url
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
+from countmein.campaigns.wording import money_text
 from countmein.members.actions import Enrolled, Person, enrol
 from countmein.payments.actions.mandates import want_mandates, write_consents
 from countmein.payments.models import Mandate
@@ -133,17 +134,27 @@ def _checked(campaign: Campaign, request: PledgeRequest) -> _Draft:
 
 
 def require_payable(campaign: Campaign, offered: Sequence[Offered]) -> None:
-    """Some currencies are moved in steps only: better said now than when the card is charged.
+    """Cards are charged from some amount on, and some currencies are moved in steps only: better
+    said now than when the card is charged.
 
-    Raises PledgeRefused, naming the field.
+    The first part comes in whenever a further one does; if it is charged, the charge is at least
+    that much. Raises PledgeRefused, naming the field.
     """
-    step = PROVIDERS["stripe"].step_minor(campaign.currency)
+    provider, currency = PROVIDERS["stripe"], campaign.currency
+    step, least = provider.step_minor(currency), provider.least_minor(currency)
     for index, part in enumerate(offered):
         how = KINDS[part.kind]
-        if how.is_charged and how.price_minor(campaign, part.amount) % step:
-            path = "amount" if index == 0 else f"more[{index - 1}].amount"
-            detail = f"{campaign.currency} is paid in steps of {step} minor units"
+        if not how.is_charged:
+            continue
+        price_minor = how.price_minor(campaign, part.amount)
+        path = "amount" if index == 0 else f"more[{index - 1}].amount"
+        if price_minor % step:
+            detail = f"{currency} is paid in steps of {step} minor units"
             raise PledgeRefused(Reason.amount_invalid, path=path, detail=detail)
+        is_all = index == 0 or not KINDS[offered[0].kind].is_charged
+        if is_all and price_minor < least:
+            detail = f"cards are charged from {money_text(least, currency)} on"
+            raise PledgeRefused(Reason.below_minimum, path=path, detail=detail)
 
 
 def crowds_for(campaign: Campaign, wanted: Sequence[Any]) -> list[Crowd]:

@@ -215,6 +215,9 @@ class PaymentProvider(Protocol):
     def step_minor(self, currency: str) -> int:
         """The smallest amount it moves in this currency, in ISO 4217 minor units."""
 
+    def least_minor(self, currency: str) -> int:
+        """The smallest charge it makes in this currency, in ISO 4217 minor units."""
+
     def mandate(
         self, *, reference: str, payment_method: str, currency: str, key: str
     ) -> MandateResult:

@@ -36,7 +36,7 @@ from countmein.payments.providers.stripe_answers import (
     refunded,
     result_of,
 )
-from countmein.payments.providers.stripe_tables import NotInUnits, step_minor, to_units
+from countmein.payments.providers.stripe_tables import LEAST_MINOR, NotInUnits, step_minor, to_units
 from countmein.rules.money import Money
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -67,6 +67,10 @@ class Stripe:
     def step_minor(self, currency: str) -> int:
         """The smallest amount that Stripe moves in this currency."""
         return step_minor(currency)
+
+    def least_minor(self, currency: str) -> int:
+        """The smallest charge that Stripe makes in this currency."""
+        return LEAST_MINOR.get(currency, 1)
 
     def mandate(
         self, *, reference: str, payment_method: str, currency: str, key: str

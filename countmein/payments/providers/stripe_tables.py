@@ -68,6 +68,21 @@ _UNITS: Final[Mapping[str, tuple[int, int]]] = {"ISK": (100, 1), "UGX": (100, 1)
 # Three-decimal currencies are only moved in steps of ten.
 _STEPS: Final[Mapping[str, int]] = dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 10)
 
+# The smallest charge in each currency, in its minor units, where the account's own currency is the
+# same; of the others only Stripe knows. Source: Stripe's page on currencies, minimum amounts.
+LEAST_MINOR: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("AUD", "BRL", "CAD", "CHF", "EUR", "INR", "JPY", "NZD", "SGD", "USD"), 50),
+    "GBP": 30,
+    "BGN": 100,
+    **dict.fromkeys(("AED", "MYR", "PLN", "RON"), 200),
+    "DKK": 250,
+    **dict.fromkeys(("NOK", "SEK"), 300),
+    "HKD": 400,
+    **dict.fromkeys(("MXN", "THB"), 1000),
+    "CZK": 1500,
+    "HUF": 17500,
+}
+
 # The languages that Stripe speaks on its own pages; in any other it takes the browser's.
 PAGE_LANGUAGES: Final = frozenset(
     {

@@ -24,7 +24,7 @@ REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.kind_not_offered: _("Choose one of these."),
     Reason.kind_repeated: _("This can be pledged once."),
     Reason.amount_invalid: _("This amount cannot be taken."),
-    Reason.below_minimum: _("This is less than the smallest amount the campaign takes."),
+    Reason.below_minimum: _("This is less than the smallest amount that can be taken."),
     Reason.address_invalid: _("Write an e-mail address such as ben@example.org."),
     Reason.place_unknown: _("Choose one of the places."),
     Reason.condition_invalid: _("This condition cannot be understood."),

@@ -9,6 +9,7 @@ import pytest
 from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.queries import public_view
 from countmein.ledger.queries import balances
+from countmein.rules.pledging import PledgeRefused, Reason
 from tests.apps.campaigns.acts import Join, states
 from tests.conftest import Launch, Site
 
@@ -48,3 +49,28 @@ def _provider(site: Site, currency: str) -> tuple[int, int]:
 
 def _since(before: tuple[int, int], after: tuple[int, int]) -> tuple[int, int]:
     return after[0] - before[0], after[1] - before[1]
+
+
+@pytest.mark.parametrize(
+    ("currency", "least", "text"), [("GBP", 30, "£0.30"), ("JPY", 50, "¥50"), ("EUR", 50, "€0.50")]
+)
+def test_less_than_a_card_can_be_charged_is_refused_at_the_door(
+    launch: Launch, join: Join, currency: str, least: int, text: str
+) -> None:
+    campaign = launch(kinds=["money"], currency=currency, rule={"people": 5})
+    with pytest.raises(PledgeRefused) as refused:
+        join(campaign, "ben", amount=least - 1)
+    assert (Reason.below_minimum, "amount") == (refused.value.reason, refused.value.path)
+    assert text in refused.value.detail
+    join(campaign, "ben", amount=least)
+
+
+def test_a_further_part_that_can_be_all_that_is_charged_is_as_large_as_a_charge(
+    launch: Launch, join: Join
+) -> None:
+    campaign = launch(kinds=["signature", "money"], currency="EUR", rule={"people": 5})
+    few = {"more": [{"kind": "money", "amount": 49}]}
+    with pytest.raises(PledgeRefused) as refused:
+        join(campaign, "ben", kind="signature", **few)
+    assert "more[0].amount" == refused.value.path
+    join(campaign, "dora", kind="money", amount=50, **few)
