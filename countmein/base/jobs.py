@@ -8,6 +8,8 @@ from typing import Any
 from django.db import connection, transaction
 from procrastinate import RetryStrategy, exceptions, jobs
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.manager import JobManager
 from procrastinate.retry import RetryDecision
 from procrastinate.tasks import Task
 
@@ -33,6 +35,7 @@ class _Retry(RetryStrategy):
 
 
 _RETRY = _Retry(max_attempts=6, exponential_wait=2)
+_OURS = JobManager(DjangoConnector())
 
 
 def job(*, name: str, queue: str) -> Callable[[Callable[..., None]], Task[..., None, ...]]:
@@ -50,16 +53,27 @@ def defer(task: Task[..., None, ...], *, once: str | None = None, **ids: Any) ->
     would otherwise leave the caller's transaction aborted and silently discard its rows.
     """
     if once is None:
-        task.configure().defer(**ids)
+        _enqueue(task, ids)
         return True
     if _is_waiting(once):
         return False
     try:
         with transaction.atomic():
-            task.configure(lock=once, queueing_lock=once).defer(**ids)
+            _enqueue(task, ids, lock=once, queueing_lock=once)
     except exceptions.AlreadyEnqueued:
         return False
     return True
+
+
+def _enqueue(task: Task[..., None, ...], ids: dict[str, Any], **options: Any) -> None:
+    """Insert the row by the connection that writes the data.
+
+    In a worker the app has another one: a job inserted there could run before the data it is about
+    is committed, and would stay when that is rolled back.
+    """
+    deferrer = task.configure(**options)
+    deferrer.job_manager = _OURS
+    deferrer.defer(**ids)
 
 
 def _is_waiting(once: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
 from countmein.base import jobs
@@ -59,6 +60,48 @@ def test_a_failed_job_whose_work_was_enqueued_again_does_not_block_it(
         assert ["failed", "succeeded"] == [status for _name, status in _states()]
     finally:
         app.tasks.pop("tests.fails_once")
+
+
+@pytest.mark.parametrize("is_naive", [False, True])
+def test_in_a_worker_too_a_job_vanishes_with_the_data_it_is_about(
+    transactional_db: None, is_naive: bool
+) -> None:
+    """Nobody sees it before the commit, and none is left after a rollback.
+
+    The control: enqueued by the worker's own connection it is seen, and stays.
+    """
+    seen: list[int] = []
+
+    @jobs.job(name="tests.about_data", queue="sends")
+    def about_data() -> None:
+        """Nothing: it only waits."""
+
+    @jobs.job(name="tests.rolls_back", queue="chores")
+    def rolls_back() -> None:
+        with transaction.atomic():
+            if is_naive:
+                about_data.configure().defer()
+            else:
+                jobs.defer(about_data)
+            jobs.defer(about_data, once="tests.about_data")
+            with ThreadPoolExecutor(1) as elsewhere:
+                seen.append(elsewhere.submit(_waiting).result())
+            transaction.set_rollback(True)
+
+    try:
+        jobs.defer(rolls_back, once="tests.rolls_back")
+        asyncio.run(_work())
+        assert ([1], 1) == (seen, _waiting()) if is_naive else ([0], 0) == (seen, _waiting())
+    finally:
+        app.tasks.pop("tests.about_data")
+        app.tasks.pop("tests.rolls_back")
+
+
+def _waiting() -> int:
+    try:
+        return sum(name == "tests.about_data" for name, _status in _states())
+    finally:
+        connection.close()
 
 
 def test_jobs_of_a_vanished_worker_are_given_back_one_by_one(transactional_db: None) -> None:
