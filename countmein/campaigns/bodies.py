@@ -251,6 +251,44 @@ class TargetBody(PlainBody):
     script: Script = ""
 
 
+class PlanBody(PlainBody):
+    """One thing to do instead; it runs if its rule holds among those who chose it, and its cost
+    is there. Without a cost it takes all that they have left."""
+
+    title: Title
+    text: Line = ""
+    rule: Rule | None = None
+    cost_minor: Amount | None = None
+
+
+class PlanBBody(PlainBody):
+    """What is done if it cannot be carried out after all: ranked plans, the first one first.
+
+    Choices can be changed for `decide_hours` after it failed. What was raised above
+    `set_aside_above_minor` waits for the ballot on what is left over, whose quorum is `quorum_bp`.
+    """
+
+    plans: Annotated[list[PlanBody], Field(min_length=1, max_length=10)]
+    decide_hours: Annotated[int, Field(strict=True, ge=0, le=168)] = 24
+    quorum_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 1000
+    set_aside_above_minor: Amount | None = None
+
+
+class PayoutBody(PlainBody):
+    """How what was collected is paid out: in stages, of which all but the first need a proof that
+    the backers accept; `proof_by` is the day on which an unproven rest goes back to them.
+
+    `holdback_bp` of what stands is kept for refunds during `refund_days` after it was settled.
+    """
+
+    stages_bp: Annotated[
+        list[Annotated[int, Field(strict=True, ge=1, le=10_000)]], Field(min_length=1, max_length=5)
+    ] = [10_000]
+    proof_by: Instant | None = None
+    holdback_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 1000
+    refund_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 14
+
+
 class CampaignBody(PlainBody):
     """A campaign's terms, as its organiser states them."""
 
