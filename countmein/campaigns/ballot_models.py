@@ -30,6 +30,8 @@ class Ballot(LaneModel):
     #: Once it is closed: the choice that won, and the votes for each.
     outcome = models.CharField(max_length=32, blank=True)
     counts = models.JSONField(default=dict)
+    #: When all was done that the outcome asks for; until then the sweep comes back to it.
+    carried_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -38,7 +40,10 @@ class Ballot(LaneModel):
             )
         ]
         indexes = [
-            models.Index(fields=["ends_at"], condition=models.Q(closed_at=None), name="ballot_open")
+            # Ballots to close, or to carry out.
+            models.Index(
+                fields=["ends_at"], condition=models.Q(carried_at=None), name="ballot_work"
+            )
         ]
 
 

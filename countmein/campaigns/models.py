@@ -10,6 +10,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
+from countmein.campaigns.plan_b_models import Failure, PlanShare
 from countmein.rules.canonical import lane_of
 from countmein.rules.conditions import Aggregates
 from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState, Shortfall
@@ -25,9 +26,11 @@ __all__ = [
     "Change",
     "Crowd",
     "CrowdTotal",
+    "Failure",
     "Gate",
     "Letter",
     "Move",
+    "PlanShare",
     "Pledge",
     "Report",
     "StoryVersion",
@@ -140,6 +143,8 @@ class Gate(LaneModel):
     accepted_round = models.BigIntegerField(default=0)
     #: When a batch of charges was not what had been accepted; no charge is written while it is set.
     charging_stopped_at = models.DateTimeField(null=True)
+    #: Since when it is carried out: from then on nobody new is taken.
+    executing_at = models.DateTimeField(null=True)
     #: When the choices of a failed execution are closed and the plans are cleared.
     reallocate_at = models.DateTimeField(null=True)
     #: Set when everybody still outside has been let go after the deadline.

@@ -48,6 +48,15 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "api/v1/campaigns/<code>/cancel": [
         ("POST", "/api/v1/campaigns/{doomed}/cancel", OWN_BY_TOKEN),
     ],
+    "api/v1/campaigns/<code>/execute": [
+        ("POST", "/api/v1/campaigns/{code}/execute", Row(401, 404, 409, 404)),
+    ],
+    "api/v1/campaigns/<code>/fail": [
+        ("POST", "/api/v1/campaigns/{code}/fail", Row(401, 404, 409, 404)),
+    ],
+    "api/v1/campaigns/<code>/finish": [
+        ("POST", "/api/v1/campaigns/{code}/finish", Row(401, 404, 409, 404)),
+    ],
     "api/v1/campaigns/<code>/ledger": [("GET", "/api/v1/campaigns/{code}/ledger", EVERYBODY)],
     "api/v1/campaigns/<code>/pledges": [
         ("GET", "/api/v1/campaigns/{code}/pledges", OWN_BY_TOKEN),
@@ -58,6 +67,11 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/api/v1/pledges/{pledge}?receipt={receipt}", EVERYBODY),
         ("PATCH", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
         ("DELETE", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
+    ],
+    "api/v1/pledges/<code>/ballots": [
+        ("GET", "/api/v1/pledges/{pledge}/ballots", NOBODY),
+        ("GET", "/api/v1/pledges/{pledge}/ballots?receipt={receipt}", EVERYBODY),
+        ("POST", "/api/v1/pledges/{pledge}/ballots", Row(422, 422, 422, 422)),
     ],
     "api/v1/pledges/<code>/confirm": [
         ("POST", "/api/v1/pledges/{pledge}/confirm", Row(422, 422, 422, 422)),

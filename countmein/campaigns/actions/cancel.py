@@ -9,21 +9,27 @@ from countmein.base.jobs import defer
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.tell import tell_each
 from countmein.campaigns.gates import hold
-from countmein.campaigns.models import Campaign
+from countmein.campaigns.models import Campaign, Failure
 from countmein.campaigns.moves import MoveRefused, move
+from countmein.campaigns.stakes import gone
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState, PledgeState
 
 
 def cancel(*, campaign: Campaign) -> None:
     """Call a campaign off for good.
 
-    Raises MoveRefused where it is too late: it has lapsed, is released or done already.
+    Raises MoveRefused where it is too late: it has lapsed, is released or done already, or money
+    has been spent.
     """
     with transaction.atomic():
         gate = hold(campaign)
         state = CampaignState(gate.state)
         if CampaignState.cancelled not in CAMPAIGN_MOVES[state]:
             raise MoveRefused(f"a campaign that is {state} cannot be cancelled")
+        if is_spent(campaign):
+            raise MoveRefused(
+                "money has been spent; say that it failed, and what is left goes back"
+            )
         move(
             lane=gate.lane,
             campaign_id=gate.id,
@@ -34,6 +40,16 @@ def cancel(*, campaign: Campaign) -> None:
         )
         _tell_kept(campaign)
         defer(release, once=f"release:{campaign.id}", campaign_id=str(campaign.id))
+
+
+def is_spent(campaign: Campaign) -> bool:
+    """Whether not everybody can be given back everything: some of it is gone, or was shared out."""
+    return (
+        gone(campaign).paid_minor > 0
+        or Failure.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+        .exclude(settled_at=None)
+        .exists()
+    )
 
 
 def _tell_kept(campaign: Campaign) -> None:
