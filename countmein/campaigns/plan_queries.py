@@ -88,7 +88,6 @@ def _own_ballot(ballot: Ballot, paper: BallotPaper) -> dict[str, Any]:
 
 def choice_view(pledge: Pledge, gate: Gate) -> dict[str, Any]:
     """What one chose for a failure, whether that can change, and what became of one's money."""
-    rows = PlanShare.objects.filter(lane=pledge.lane, pledge_id=pledge.id).order_by("number")
     return {
         "fallback": stated(pledge.fallback),
         "may_choose": _may_choose(gate, pledge),
@@ -101,9 +100,15 @@ def choice_view(pledge: Pledge, gate: Gate) -> dict[str, Any]:
                 "left_over_minor": row.left_over_minor,
                 "plan": row.plan,
             }
-            for row in rows
+            for row in shares_of(pledge)
         ],
     }
+
+
+def shares_of(pledge: Pledge) -> list[PlanShare]:
+    """Where one's money went, failure by failure."""
+    rows = PlanShare.objects.filter(lane=pledge.lane, pledge_id=pledge.id)
+    return list(rows.order_by("number"))
 
 
 def _may_choose(gate: Gate, pledge: Pledge) -> bool:

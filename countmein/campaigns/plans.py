@@ -38,7 +38,8 @@ def plans_tried(failures: list[Failure]) -> frozenset[int]:
 
 def stated(fallback: str) -> str | int:
     """A stored choice as members say it: refund, follow, or the number of a plan."""
-    return int(fallback) if fallback.isdigit() else fallback
+    is_number = fallback.isascii() and fallback.isdigit() and len(fallback) <= 3
+    return int(fallback) if is_number else fallback
 
 
 def choice_of(pledge_fallback: str, *, tried: frozenset[int]) -> Choice:

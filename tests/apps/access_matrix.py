@@ -124,6 +124,17 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/p/{pledge}/card/?receipt={receipt}", Row(302, 302, 302, 302)),
     ],
     "p/<code>/card/back/": [("GET", "/p/{pledge}/card/back/", NOBODY)],
+    "p/<code>/fallback/": [
+        ("GET", "/p/{pledge}/fallback/", NOBODY),
+        ("POST", "/p/{pledge}/fallback/", NOBODY),
+        # Without plans there is nothing to choose, so its owner is led back to the pledge.
+        ("GET", "/p/{pledge}/fallback/?receipt={receipt}", Row(302, 302, 302, 302)),
+    ],
+    "p/<code>/ballot/": [
+        ("GET", "/p/{pledge}/ballot/", NOBODY),
+        ("POST", "/p/{pledge}/ballot/", NOBODY),
+        ("GET", "/p/{pledge}/ballot/?receipt={receipt}", EVERYBODY),
+    ],
     "p/<code>/report/": [("POST", "/p/{pledge}/report/", NOBODY)],
     "p/<code>/ticket.png": [("GET", "/p/{pledge}/ticket.png", NOBODY)],
     "p/<code>/event.ics": [("GET", "/p/{pledge}/event.ics", NOBODY)],
@@ -158,6 +169,18 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "organise/<code>/thank/": [
         ("GET", "/organise/{code}/thank/", OWN_BY_SESSION),
         ("POST", "/organise/{code}/thank/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/execute/": [
+        ("GET", "/organise/{code}/execute/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/execute/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/fail/": [
+        ("GET", "/organise/{code}/fail/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/fail/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/finish/": [
+        ("GET", "/organise/{code}/finish/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/finish/", Row(302, 404, 302, 404)),
     ],
     "organise/<code>/cancel/": [
         ("GET", "/organise/{code}/cancel/", OWN_BY_SESSION),
