@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.cancel import cancel
@@ -19,6 +19,7 @@ from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Ballot, Campaign
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.queries import public_view
+from countmein.campaigns.selfcheck import self_check
 from countmein.ledger.actions import post_fee
 from countmein.payments.actions import payouts
 from countmein.payments.actions.disputes import record
@@ -439,3 +440,35 @@ def test_a_dispute_is_borne_by_whoever_is_left(site: Site, launch: Launch, join:
     assert {"a": (250, 500, 0, 0, None), "b": (-250, 0, 0, 0, None)} == shared(campaign, made, 2)
     assert {"backers": -1500, "disputed": 1000, "paid:Metro": 500} == balances(campaign)
     site.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [
+        ("failures_add_up", "UPDATE campaigns_planshare SET borne_minor = borne_minor + 1"),
+        ("failures_add_up", "DELETE FROM campaigns_planshare"),
+        ("money_goes_to_plans_that_run", "UPDATE campaigns_planshare SET plan = NULL"),
+        ("plan_b_refunds_are_shares", "UPDATE campaigns_planshare SET refund_minor = 1"),
+        (
+            "nobody_gets_back_what_is_gone",
+            "UPDATE campaigns_planshare SET borne_minor = borne_minor + 1",
+        ),
+        ("ballot_refunds_are_stakes", "UPDATE campaigns_ballotpaper SET stake_minor = 1"),
+        ("votes_are_counted", "UPDATE campaigns_ballotpaper SET choice = 'keep'"),
+        (
+            "choices_are_closed_in_time",
+            "UPDATE campaigns_ballot SET carried_at = NULL, ends_at = ends_at - interval '2 min'",
+        ),
+    ],
+)
+def test_a_planted_fault_is_found(
+    site: Site, launch: Launch, join: Join, name: str, plant: str
+) -> None:
+    """Green before, red after, by the check of that name."""
+    refused_advert(site, launch, join)
+    site.advance(timedelta(hours=73))
+    site.work()
+    site.check()
+    with connection.cursor() as cursor:
+        cursor.execute(plant)
+    assert name in {check["name"] for check in self_check() if not check["ok"]}
