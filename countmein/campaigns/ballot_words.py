@@ -41,6 +41,21 @@ WORDS: Final[Mapping[str, BallotWords]] = {
             "keep": gettext_lazy("It stays with the campaign."),
         },
     ),
+    BallotKind.MILESTONE: BallotWords(
+        question=gettext_lazy("Is what was shown good enough to pay the next part?"),
+        explained=gettext_lazy(
+            "One person has one vote. More than half of all who may vote must say yes; who does "
+            "not vote says no."
+        ),
+        choices={
+            "yes": gettext_lazy("Yes, pay the next part"),
+            "no": gettext_lazy("No, not yet"),
+        },
+        outcomes={
+            "yes": gettext_lazy("The next part can be paid."),
+            "no": gettext_lazy("The next part is not paid."),
+        },
+    ),
 }
 
 

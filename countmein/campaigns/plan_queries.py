@@ -15,10 +15,13 @@ from countmein.rules import conditions
 from countmein.rules.pledging import PledgeRefused
 
 
-def plan_b_view(campaign: Campaign) -> dict[str, Any]:
-    """The plans as they were launched, how often it failed and what became of it, and the votes."""
+def plan_b_view(campaign: Campaign, gate: Gate) -> dict[str, Any]:
+    """The plans as they were launched, how often it failed and what became of it, and the votes.
+
+    Before a tip nothing has failed and nobody votes, so nothing is looked up.
+    """
     said = plan_b_of(campaign)
-    ballots = Ballot.objects.filter(lane=campaign.lane, campaign_id=campaign.id).order_by("id")
+    has_tipped = gate.tipped_at is not None
     return {
         "plan_b": said
         and {
@@ -39,10 +42,16 @@ def plan_b_view(campaign: Campaign) -> dict[str, Any]:
                 "plans": failure.plans,
                 "sums": failure.sums or None,
             }
-            for failure in failures_of(campaign)
+            for failure in (failures_of(campaign) if has_tipped else ())
         ],
-        "ballots": [ballot_view(ballot) for ballot in ballots],
+        "ballots": [ballot_view(each) for each in (ballots_in(campaign) if has_tipped else ())],
     }
+
+
+def ballots_in(campaign: Campaign) -> list[Ballot]:
+    """All ballots of a campaign, the first one first."""
+    rows = Ballot.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    return list(rows.order_by("id"))
 
 
 def _rule_text(campaign: Campaign, rule: object) -> str | None:

@@ -161,7 +161,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
         **money_view(campaign, tally),
-        **plan_b_view(campaign),
+        **plan_b_view(campaign, gate),
         "topup_until": gate.topup_until,
         "tipped_at": gate.tipped_at,
         "settled_at": gate.settled_at,

@@ -11,7 +11,8 @@ from countmein.campaigns.actions.tell import tell_each
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Failure
 from countmein.campaigns.moves import MoveRefused, move
-from countmein.campaigns.stakes import gone
+from countmein.payments.actions.payouts import stop
+from countmein.payments.models import Payout, PayoutState
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState, PledgeState
 
 
@@ -19,7 +20,7 @@ def cancel(*, campaign: Campaign) -> None:
     """Call a campaign off for good.
 
     Raises MoveRefused where it is too late: it has lapsed, is released or done already, or money
-    has been spent.
+    has been paid out or shared out, so that not everybody could be given back all.
     """
     with transaction.atomic():
         gate = hold(campaign)
@@ -27,9 +28,8 @@ def cancel(*, campaign: Campaign) -> None:
         if CampaignState.cancelled not in CAMPAIGN_MOVES[state]:
             raise MoveRefused(f"a campaign that is {state} cannot be cancelled")
         if is_spent(campaign):
-            raise MoveRefused(
-                "money has been spent; say that it failed, and what is left goes back"
-            )
+            raise MoveRefused("money has been paid out")
+        _stop_payouts(campaign)
         move(
             lane=gate.lane,
             campaign_id=gate.id,
@@ -43,13 +43,18 @@ def cancel(*, campaign: Campaign) -> None:
 
 
 def is_spent(campaign: Campaign) -> bool:
-    """Whether not everybody can be given back everything: some of it is gone, or was shared out."""
+    """Whether not everybody can be given back all: some was paid out, or has been shared out."""
+    at = {"lane": campaign.lane, "campaign_id": campaign.id}
     return (
-        gone(campaign).paid_minor > 0
-        or Failure.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-        .exclude(settled_at=None)
-        .exists()
+        Payout.objects.filter(**at, state__in=[PayoutState.SENDING, PayoutState.PAID]).exists()
+        or Failure.objects.filter(**at).exclude(settled_at=None).exists()
     )
+
+
+def _stop_payouts(campaign: Campaign) -> None:
+    rows = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    for payout in rows.filter(state=PayoutState.ASKED):
+        stop(payout, note="cancelled")
 
 
 def _tell_kept(campaign: Campaign) -> None:

@@ -44,13 +44,19 @@ def close_ballots(campaign_id: str) -> None:
 
 def ballots_to_close() -> list[uuid.UUID]:
     """The campaigns with a ballot that is over, or is not carried out yet: for the sweep."""
-    rows = Ballot.objects.all_lanes().filter(carried_at=None, ends_at__lte=site_now())
+    rows = Ballot.objects.all_lanes().filter(
+        kind__in=list(CLOSERS), carried_at=None, ends_at__lte=site_now()
+    )
     return list(rows.values_list("campaign_id", flat=True).distinct())
 
 
 def _work(campaign: Campaign) -> list[Ballot]:
     rows = Ballot.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, carried_at=None, ends_at__lte=site_now()
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        kind__in=list(CLOSERS),
+        carried_at=None,
+        ends_at__lte=site_now(),
     )
     return list(rows.order_by("id"))
 

@@ -57,6 +57,8 @@ def reallocate(campaign_id: str) -> None:
     if not _begin(campaign):
         return
     settled = _settle(campaign)
+    if settled is None:
+        return  # cancelled meanwhile
     for shares in _slices(campaign, settled.number):
         back = {share.pledge_id: share.refund_minor for share in shares if share.refund_minor}
         give_back(campaign, back, reason="plan_b", stage=settled.number)
@@ -101,10 +103,12 @@ def _is_charging(campaign: Campaign) -> bool:
     return bool(charges.filter(Q(state__in=CHARGE_OPEN) | paid_news).exists())
 
 
-def _settle(campaign: Campaign) -> Failure:
+def _settle(campaign: Campaign) -> Failure | None:
     """Decide what becomes of whose money and write it down, unless that was done."""
     with transaction.atomic():
-        hold(campaign)
+        gate = hold(campaign)
+        if gate.state != CampaignState.reallocating:
+            return None
         failures = failures_of(campaign)
         this = failures[-1]
         if this.settled_at is None:

@@ -12,7 +12,7 @@ from countmein.campaigns import ballot_words, wording
 from countmein.campaigns.actions.vote import ballots_of
 from countmein.campaigns.models import Ballot, Campaign, Pledge
 from countmein.campaigns.plan_letters import share_facts
-from countmein.campaigns.plan_queries import shares_of
+from countmein.campaigns.plan_queries import ballots_in, shares_of
 from countmein.campaigns.plans import (
     failures_of,
     plan_b_of,
@@ -85,7 +85,7 @@ def fallback_of(form: Filled) -> str | int | None:
 def plan_b_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the campaign's page says of Plan B; None if there is nothing to say."""
     said = plan_b_of(campaign)
-    if said is None and not view["failures"]:
+    if said is None and not view["failures"] and not view["ballots"]:
         return None
     return {
         "plans": [
@@ -101,13 +101,8 @@ def plan_b_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any] |
         else [],
         "hours": said.decide_hours if said else 0,
         "failures": [_failure(campaign, failure) for failure in view["failures"]],
-        "ballots": [ballot_part(ballot) for ballot in _ballots(campaign)],
+        "ballots": [ballot_part(each) for each in ballots_in(campaign)] if view["ballots"] else [],
     }
-
-
-def _ballots(campaign: Campaign) -> list[Ballot]:
-    rows = Ballot.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    return list(rows.order_by("id"))
 
 
 def _failure(campaign: Campaign, failure: Mapping[str, Any]) -> dict[str, Any]:

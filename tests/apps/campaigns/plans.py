@@ -11,15 +11,27 @@ from django.db import transaction
 
 from countmein.base.clock import real_now, site_now
 from countmein.campaigns.actions.execute import execute
+from countmein.campaigns.actions.fail import fail
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Failure, PlanShare
+from countmein.campaigns.queries import public_view
 from countmein.ledger import queries as books
 from countmein.payments.actions import payouts
 from countmein.payments.models import Payout, PayoutKind, Statement
-from tests.apps.campaigns.acts import Join
+from tests.apps.campaigns.acts import Join, pledge_of
 from tests.conftest import Launch, Site
 
 CARD = "pm_card_visa"
+PAPER = {"title": "Another paper", "cost_minor": 4000, "rule": {"people": 3}}
+VAN = {"title": "A van"}
+#: The example of docs/rules/plan_b.md: `who` gave so much and wants that.
+FIVE = {
+    "a": (5000, "follow"),
+    "b": (2500, 1),
+    "c": (1000, 1),
+    "d": (1000, "refund"),
+    "e": (500, 2),
+}
 
 
 def with_plans(launch: Launch, *plans: Mapping[str, Any], **said: Any) -> Campaign:
@@ -97,3 +109,29 @@ def balances(campaign: Campaign) -> dict[str, int]:
     """The accounts with something on them."""
     found = books.balances(lane=campaign.lane, campaign_id=campaign.id)
     return {account: amount for (account, _currency), amount in found.items() if amount}
+
+
+def shared(campaign: Campaign, made: dict[str, Any], number: int = 1) -> dict[str, tuple[Any, ...]]:
+    """What each one bears, gets back, gives to a plan and has left over, and the plan."""
+    by_id = {share.pledge_id: share for share in shares(campaign, number)}
+    return {
+        who: (s.borne_minor, s.refund_minor, s.delivered_minor, s.left_over_minor, s.plan)
+        for who, answer in made.items()
+        for s in [by_id[pledge_of(answer).id]]
+    }
+
+
+def refused_advert(site: Site, launch: Launch, join: Join) -> tuple[Campaign, dict[str, Any]]:
+    """12.34 are gone, 80.00 of a payment that was refused are back, and time to choose is over."""
+    campaign = with_plans(launch, PAPER, VAN)
+    made = crowd(join, campaign, **FIVE)
+    carried_out(site, campaign)
+    paid(campaign, 1000, "Standard")
+    lost = paid(campaign, 234, "Printer")
+    refused = asked(campaign, 8000, "Times")
+    fail(campaign=campaign, text="They refused it.", refused=[refused.id], lost=[lost.id])
+    site.work()
+    assert ("failed", 8766) == (public_view(campaign)["state"], balances(campaign)["held:money"])
+    site.advance(timedelta(hours=24))
+    site.work()
+    return campaign, made
