@@ -133,6 +133,7 @@ def rehearsal(request: HttpRequest, code: str) -> HttpResponse:
         "verdict_words": _verdict_words(played),
         "on_tip": [_scene(scene) for scene in played.on_tip],
         "on_lapse": [_scene(scene) for scene in played.on_lapse],
+        "on_fail": [_scene(scene) for scene in played.on_fail],
     }
     return render(request, "organise/rehearse.html", context, status=422 if form.faults else 200)
 

@@ -44,6 +44,13 @@ def test_plans_are_drafted_shown_and_changed(as_ana: Client) -> None:
     assert campaign.plan_b is None
 
 
+def test_a_failure_is_rehearsed(as_ana: Client) -> None:
+    """Before the launch its organiser reads what people would be told."""
+    answer = as_ana.post("/organise/new/fund/", money_form(plan_1_title="Another paper"))
+    words = said(as_ana.get(f"{answer['Location']}rehearse/"))
+    assert "If it tips and then cannot be carried out" in words and "Your choice A refund" in words
+
+
 def test_a_plan_needs_a_title_and_money(as_ana: Client) -> None:
     answer = as_ana.post("/organise/new/fund/", money_form(plan_1_cost="9"))
     assert 422 == answer.status_code and "Say what is done then." in said(answer)
