@@ -26,11 +26,13 @@ from countmein.base.jobs_rescue import give_back, note_worker
 from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.accept import stopped
 from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
+from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
 from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
-from countmein.campaigns.models import Gate
+from countmein.campaigns.models import Ballot, Gate
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
 from countmein.payments import events
@@ -67,6 +69,8 @@ def sweep() -> None:
     )
     _hand_out(settle, "settle", _to_settle(now))
     _hand_out(release, "release", _to_release(now))
+    _hand_out(reallocate, "reallocate", to_reallocate())
+    _hand_out(close_ballots, "close_ballots", ballots_to_close())
     _hand_out(ask_anew, "ask_anew", to_ask_anew())
     due = [*payments.due_jobs()]
     due += [events.read_events] if events.has_news() else []
@@ -93,8 +97,10 @@ def _to_settle(now: datetime) -> list[Any]:
             """
             SELECT g.id FROM campaigns_gate g
             WHERE g.state = 'tipped' AND g.charging_stopped_at IS NULL
-               OR g.state IN ('settling', 'topup', 'settled') AND (
+               OR g.state IN ('settling', 'topup', 'settled', 'executing', 'failed', 'reallocating',
+                              'done') AND (
                   g.accepted_round < g.round AND g.charging_stopped_at IS NULL
+                  AND g.executing_at IS NULL
                   OR EXISTS (SELECT FROM payments_charge c WHERE c.lane = g.lane
                      AND c.campaign_id = g.id AND NOT c.is_read AND c.state IN ('paid', 'failed'))
                   OR EXISTS (SELECT FROM payments_charge c WHERE c.lane = g.lane
@@ -107,7 +113,7 @@ def _to_settle(now: datetime) -> list[Any]:
                      AND p.campaign_id = g.id AND p.state = 'accepted')
                   AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
                      AND r.campaign_id = g.id AND r.state NOT IN ('done', 'moot'))
-               OR g.state IN ('settling', 'topup', 'settled')
+               OR g.state IN ('settling', 'topup', 'settled') AND g.executing_at IS NULL
                   AND g.charging_stopped_at IS NULL AND EXISTS (
                      SELECT FROM campaigns_campaign k, campaigns_tally t, campaigns_pledge p
                      WHERE k.id = g.id AND k.cap <> '{}' AND t.lane = g.lane AND t.id = g.id
@@ -128,6 +134,7 @@ def _to_release(now: datetime) -> list[Any]:
             """
             SELECT g.id FROM campaigns_gate g
             WHERE g.closed_at IS NULL AND (g.state IN ('lapsed', 'cancelled', 'released')
+                  OR g.executing_at IS NOT NULL
                   OR g.state = 'settled' AND g.deadline <= %s
                      AND g.charging_stopped_at IS NULL)
               AND (NOT EXISTS (SELECT FROM payments_refund r WHERE r.lane = g.lane
@@ -147,6 +154,8 @@ def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
     """The first instant of the site's clock in (after, until] at which something falls due."""
     rows = (
         ("deadline", Gate.objects.all_lanes().filter(closed_at=None)),
+        ("reallocate_at", Gate.objects.all_lanes().filter(state=CampaignState.failed)),
+        ("ends_at", Ballot.objects.all_lanes().filter(closed_at=None)),
         ("topup_until", Gate.objects.all_lanes().filter(state=CampaignState.topup)),
         ("due_at", Charge.objects.all_lanes().filter(state=ChargeState.DUE)),
         ("due_at", Refund.objects.all_lanes().filter(state=RefundState.DUE)),
@@ -186,6 +195,8 @@ def _unfinished(now: datetime) -> list[str]:
         "deadlines": gates.filter(state=CampaignState.open, deadline__lte=now).exists,
         "settling": lambda: _to_settle(now),
         "releasing": lambda: _to_release(now),
+        "reallocating": to_reallocate,
+        "ballots": ballots_to_close,
         "asking anew": to_ask_anew,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.

@@ -19,7 +19,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from countmein.rules import conditions
@@ -36,6 +35,9 @@ PLEDGE_LIMIT_BYTES: Final = 16 * 1024
 BODY_LIMIT_BYTES: Final = 256 * 1024
 #: Price times units must fit 64 bits even where somebody takes all there is.
 MAX_UNIT_PRICE_MINOR: Final = 10**9
+
+#: More plans than this nobody ranks.
+MAX_PLANS: Final = 10
 
 #: Letters that turn the reading direction around make a text show something it does not say.
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -147,6 +149,14 @@ def _amount_or_one(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _fallback(value: object) -> object:
+    is_plan = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PLANS
+    if is_plan or value in ("refund", "follow"):
+        return value
+    detail = "refund, follow, or the number of a plan"
+    raise PydanticCustomError("fallback_unknown", "{why}", {"why": detail})
+
+
 def _ref(name: str) -> WithJsonSchema:
     # Pydantic looks every $ref up among its own definitions; whoever publishes puts it in.
     return WithJsonSchema({GRAMMAR_MARK: name})
@@ -206,6 +216,19 @@ PlaceNames = Annotated[
 PerKind = dict[Kind, Amount]
 UnitPrice = Annotated[int, Field(strict=True, ge=1, le=MAX_UNIT_PRICE_MINOR)]
 Timezone = Annotated[str, _string(1, 64)]
+#: What a member wants if it cannot be carried out.
+FallbackWord = Annotated[
+    str | int,
+    BeforeValidator(_fallback),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": ["refund", "follow"]},
+                {"type": "integer", "minimum": 1, "maximum": MAX_PLANS},
+            ]
+        }
+    ),
+]
 Rule = Annotated[object, BeforeValidator(_rule), _ref("Rule")]
 ConditionJson = Annotated[object, BeforeValidator(_condition), _ref("Condition")]
 Reveal = Annotated[str, StringConstraints(strict=True, pattern="^(always|on_tip)$")]
@@ -251,6 +274,44 @@ class TargetBody(PlainBody):
     script: Script = ""
 
 
+class PlanBody(PlainBody):
+    """One thing to do instead; it runs if its rule holds among those who chose it, and its cost
+    is there. Without a cost it takes all that they have left."""
+
+    title: Title
+    text: Line = ""
+    rule: Rule | None = None
+    cost_minor: Amount | None = None
+
+
+class PlanBBody(PlainBody):
+    """What is done if it cannot be carried out after all: ranked plans, the first one first.
+
+    Choices can be changed for `decide_hours` after it failed. What was raised above
+    `set_aside_above_minor` waits for the ballot on what is left over, whose quorum is `quorum_bp`.
+    """
+
+    plans: Annotated[list[PlanBody], Field(min_length=1, max_length=MAX_PLANS)]
+    decide_hours: Annotated[int, Field(strict=True, ge=0, le=168)] = 24
+    quorum_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 1000
+    set_aside_above_minor: Amount | None = None
+
+
+class PayoutBody(PlainBody):
+    """How what was collected is paid out: in stages, of which all but the first need a proof that
+    the backers accept; `proof_by` is the day on which an unproven rest goes back to them.
+
+    `holdback_bp` of what stands is kept for refunds during `refund_days` after it was settled.
+    """
+
+    stages_bp: Annotated[
+        list[Annotated[int, Field(strict=True, ge=1, le=10_000)]], Field(min_length=1, max_length=5)
+    ] = [10_000]
+    proof_by: Instant | None = None
+    holdback_bp: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 1000
+    refund_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 14
+
+
 class CampaignBody(PlainBody):
     """A campaign's terms, as its organiser states them."""
 
@@ -273,7 +334,7 @@ class CampaignBody(PlainBody):
     ends_at: Instant | None = None
     venue: Line = ""
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] = ""
-    plan_b: SkipJsonSchema[object | None] = None
+    plan_b: PlanBBody | None = None
     reveal: Reveal = "always"
 
 
@@ -299,7 +360,7 @@ class CampaignPatch(Body):
     ends_at: Instant | None = None
     venue: Line | None = None
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] | None = None
-    plan_b: SkipJsonSchema[object | None] = None
+    plan_b: PlanBBody | None = None
     reveal: Reveal | None = None
 
 
@@ -328,6 +389,8 @@ class PledgeBody(PlainBody):
     condition: ConditionJson = None
     public_name: Flag = False
     payment_method: PaymentMethod | None = None
+    #: None is a refund, so that a body of before is the same body still.
+    fallback: FallbackWord | None = None
     more: Annotated[list[PartBody], Field(max_length=10)] = []
 
 
@@ -337,54 +400,10 @@ class PledgePatch(Body):
     amount: Amount | None = None
     condition: Annotated[ConditionJson, Field(default=None)] = None
     payment_method: PaymentMethod | None = None
+    fallback: FallbackWord | None = None
 
 
 class ConfirmBody(Body):
     """The token of the link that was mailed."""
 
     token: Annotated[str, _string(1, 200)]
-
-
-_NUMBER: Final = {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER}
-_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 200}
-
-
-def _object(**properties: object) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _grammar(own: str, *, atoms: list[dict[str, object]], description: str) -> dict[str, object]:
-    several = {"type": "array", "items": {"$ref": f"#/components/schemas/{own}"}, "minItems": 1}
-    return {
-        "title": own,
-        "description": description,
-        "oneOf": [
-            _object(people=_NUMBER),
-            _object(sum=_object(kind={"type": "string", "enum": list(Kind)}, at_least=_NUMBER)),
-            _object(people_in=_object(place=_TEXT, at_least=_NUMBER)),
-            _object(places=_object(people=_NUMBER, at_least=_NUMBER)),
-            *atoms,
-            _object(all=several),
-            _object(any=several),
-            _object(some=_object(of=several, at_least=_NUMBER)),
-        ],
-    }
-
-
-#: The grammar of rules and conditions, as the published schema names it. Depth (at most 5) and
-#: size (at most 50 parts) cannot be said in JSON Schema, so the description says them.
-GRAMMAR_SCHEMAS: Final[dict[str, dict[str, object]]] = {
-    "Rule": _grammar(
-        "Rule", atoms=[], description="When a campaign tips. Depth at most 5, at most 50 parts."
-    ),
-    "Condition": _grammar(
-        "Condition",
-        atoms=[_object(pledge=_TEXT)],
-        description="When a member counts in. Depth at most 5, at most 50 parts.",
-    ),
-}

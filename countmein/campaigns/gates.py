@@ -41,7 +41,9 @@ def gate_of(campaign: Campaign) -> Gate:
 
 
 def is_accepting(gate: Gate, *, now: datetime) -> bool:
-    """Whether this gate lets a new pledge in."""
+    """Whether this gate lets a new pledge in: nobody joins what is being carried out."""
+    if gate.executing_at is not None:
+        return False
     return pledging.is_accepting(
         state=CampaignState(gate.state),
         latch=Latch(gate.latch),

@@ -258,6 +258,8 @@ def target_letter(
 
 def organiser_letter(campaign: Campaign, topic: str, *, people: int) -> Letterhead:
     """What the organiser is told when a campaign turns."""
+    if topic.startswith("reallocated_"):
+        return _reallocated_letter(campaign)
     subject = {
         "tipped": _("Your campaign tipped: %(title)s"),
         "lapsed": _("Your campaign lapsed: %(title)s"),
@@ -276,6 +278,17 @@ def organiser_letter(campaign: Campaign, topic: str, *, people: int) -> Letterhe
         subject=subject % {"title": campaign.title},
         lines=(line,),
         facts=((_("People in"), str(people)), (_("Goal"), rule_words(campaign))),
+        links=((_("The campaign"), campaign_url(campaign)),),
+    )
+
+
+def _reallocated_letter(campaign: Campaign) -> Letterhead:
+    return Letterhead(
+        subject=_("Plan B is decided: %(title)s") % {"title": campaign.title},
+        lines=(
+            _("It is settled what becomes of the money, and everybody is told."),
+            _("What goes to a plan is held for it. Pay its supplier, and carry it out."),
+        ),
         links=((_("The campaign"), campaign_url(campaign)),),
     )
 

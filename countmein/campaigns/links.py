@@ -40,6 +40,16 @@ def secure_url(pledge: Pledge) -> str:
     return f"{settings.SITE_URL}/p/{pledge.code}/card/?receipt={receipt_of(pledge)}"
 
 
+def fallback_url(pledge: Pledge) -> str:
+    """Where a member chooses what becomes of their money if it fails."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/fallback/?receipt={receipt_of(pledge)}"
+
+
+def ballot_url(pledge: Pledge) -> str:
+    """Where a member votes."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/ballot/?receipt={receipt_of(pledge)}"
+
+
 def came_back_url(pledge: Pledge) -> str:
     """Where the provider's page leads back to; `{page}` becomes the page's id."""
     receipt = receipt_of(pledge)

@@ -9,9 +9,37 @@ from django.db import models
 
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
+from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
+from countmein.campaigns.plan_b_models import Failure, PlanShare
 from countmein.rules.canonical import lane_of
 from countmein.rules.conditions import Aggregates
 from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState, Shortfall
+
+# All that the app `campaigns` keeps is found here, as Django expects.
+__all__ = [
+    "JOINED_STATES",
+    "LIVE_STATES",
+    "Ballot",
+    "BallotKind",
+    "BallotPaper",
+    "Campaign",
+    "Change",
+    "Crowd",
+    "CrowdTotal",
+    "Failure",
+    "Gate",
+    "Letter",
+    "Move",
+    "PlanShare",
+    "Pledge",
+    "Report",
+    "StoryVersion",
+    "Tally",
+    "Ticket",
+    "crowd_id",
+    "person_lane",
+    "totals_of",
+]
 
 #: Pledges in these states keep their mailbox: a second one must wait until they end.
 LIVE_STATES = ("unsecured", "active", "held", "accepted", "fulfilled")
@@ -52,6 +80,11 @@ class Campaign(models.Model):
     venue = models.CharField(max_length=300, blank=True)
     hours = models.CharField(max_length=200, blank=True)
     reveal = models.CharField(max_length=8, default="always")
+    #: What is done instead if it cannot be carried out; how it is paid out (`bodies`).
+    plan_b = models.JSONField(null=True)
+    payout = models.JSONField(null=True)
+    #: How many days after being accepted a bank transfer may take; None: cards only.
+    transfer_days = models.SmallIntegerField(null=True)
     #: The lapsed campaign that this one tries again, with what was within reach then.
     follows = models.UUIDField(null=True, unique=True)
     created_at = models.DateTimeField()
@@ -110,6 +143,10 @@ class Gate(LaneModel):
     accepted_round = models.BigIntegerField(default=0)
     #: When a batch of charges was not what had been accepted; no charge is written while it is set.
     charging_stopped_at = models.DateTimeField(null=True)
+    #: Since when it is carried out: from then on nobody new is taken.
+    executing_at = models.DateTimeField(null=True)
+    #: When the choices of a failed execution are closed and the plans are cleared.
+    reallocate_at = models.DateTimeField(null=True)
     #: Set when everybody still outside has been let go after the deadline.
     closed_at = models.DateTimeField(null=True)
 
@@ -218,6 +255,8 @@ class Pledge(LaneModel):
     contact_id = models.UUIDField()
     public_name = models.BooleanField(default=False)
     payment_method = models.CharField(max_length=255, blank=True)
+    #: What its member wants if it cannot be carried out: refund, follow, or a plan by its number.
+    fallback = models.CharField(max_length=8, default="refund")
     at = models.DateTimeField()
     #: The member's own last act; the deadline looks at this.
     acted_at = models.DateTimeField()

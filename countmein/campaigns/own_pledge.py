@@ -25,6 +25,7 @@ from countmein.campaigns.models import (
     Ticket,
     totals_of,
 )
+from countmein.campaigns.plan_queries import choice_view
 from countmein.campaigns.wording import condition_text, missing_json
 from countmein.payments.actions.mandates import consent_of
 from countmein.payments.models import (
@@ -102,6 +103,7 @@ def pledge_view(pledge: Pledge) -> dict[str, Any]:
             {"kind": said.kind, "answer": said.answer, "minutes": said.minutes, "note": said.note}
             for said in reports
         ],
+        **choice_view(pledge, gate),
         "may_change": _may(
             may_change,
             pledge,

@@ -25,6 +25,7 @@ from countmein.campaigns.models import (
     totals_of,
 )
 from countmein.campaigns.own_pledge import pledge_by_code
+from countmein.campaigns.plan_queries import plan_b_view
 from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
 from countmein.members.models import Contact, Organiser
@@ -160,6 +161,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
         **money_view(campaign, tally),
+        **plan_b_view(campaign, gate),
         "topup_until": gate.topup_until,
         "tipped_at": gate.tipped_at,
         "settled_at": gate.settled_at,

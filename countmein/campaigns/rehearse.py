@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext
 
 from countmein.base.clock import site_now
 from countmein.campaigns import letters
 from countmein.campaigns.actions.count import rule_of
-from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket, totals_of
+from countmein.campaigns.kinds import is_charged
+from countmein.campaigns.models import Campaign, Failure, Pledge, Tally, Ticket, totals_of
+from countmein.campaigns.plan_letters import failed_letter
+from countmein.campaigns.plans import plan_b_of
 from countmein.outreach.actions import Letterhead
 from countmein.rules.conditions import Sum, atoms
 from countmein.rules.states import CampaignState, Latch
@@ -32,12 +37,13 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What would happen at an instant with the crowd of now, and the letters of both endings."""
+    """What would happen at an instant with the crowd of now, and the letters of every ending."""
 
     at: datetime
     verdict: Verdict
     on_tip: tuple[Scene, ...]
     on_lapse: tuple[Scene, ...]
+    on_fail: tuple[Scene, ...]
 
 
 def rehearse(campaign: Campaign, *, at: datetime | None = None) -> Rehearsal:
@@ -58,6 +64,7 @@ def rehearse(campaign: Campaign, *, at: datetime | None = None) -> Rehearsal:
         verdict=verdict,
         on_tip=_on_tip(campaign, at=when, people=tally.people),
         on_lapse=_on_lapse(campaign, people=tally.people),
+        on_fail=_on_fail(campaign, at=when),
     )
 
 
@@ -86,9 +93,28 @@ def _on_lapse(campaign: Campaign, *, people: int) -> tuple[Scene, ...]:
     )
 
 
-def _kept(campaign: Campaign, kind: str, *, at: datetime) -> Letterhead:
+def _on_fail(campaign: Campaign, *, at: datetime) -> tuple[Scene, ...]:
+    """What those who paid would hear if it could not be carried out after the tip."""
+    said = plan_b_of(campaign)
+    failure = Failure(
+        number=1,
+        text=gettext("Here stands what you say has happened."),
+        failed_at=at,
+        decide_until=at + timedelta(hours=said.decide_hours if said else 0),
+    )
+    return tuple(
+        Scene(
+            reader=kind,
+            letter=failed_letter(campaign, _example(campaign, kind), failure, tried=frozenset()),
+        )
+        for kind in campaign.kinds
+        if is_charged([kind])
+    )
+
+
+def _example(campaign: Campaign, kind: str) -> Pledge:
     amount = max(campaign.minimum.get(kind, 0), _USUAL.get(kind, 1))
-    pledge = Pledge(
+    return Pledge(
         lane=campaign.lane,
         id=_NOBODY,
         campaign_id=campaign.id,
@@ -97,7 +123,11 @@ def _kept(campaign: Campaign, kind: str, *, at: datetime) -> Letterhead:
         amount=amount,
         accepted={kind: amount},
     )
-    ticket = Ticket(kind=kind, code="EXAMPLE", units=amount)
+
+
+def _kept(campaign: Campaign, kind: str, *, at: datetime) -> Letterhead:
+    pledge = _example(campaign, kind)
+    ticket = Ticket(kind=kind, code="EXAMPLE", units=pledge.amount)
     # A draft may have no price yet; the rehearsal shows that as nothing to pay.
     priced = copy.copy(campaign)
     priced.unit_price_minor = campaign.unit_price_minor or 0

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from countmein.campaigns import selfcheck_plan_b
 from countmein.payments.actions.reconcile import differences
 from countmein.payments.actions.statement import begin_statement, read_lines
 from countmein.payments.providers import PROVIDERS, LookUpFailed
@@ -138,8 +139,13 @@ def self_check() -> list[dict[str, Any]]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        checks = [_no_rows(name, query) for name, query in _QUERIES.items()]
+        checks = [
+            _no_rows(name, query)
+            for name, query in (*_QUERIES.items(), *selfcheck_plan_b.QUERIES.items())
+        ]
         checks += [_young(name, query) for name, query in _WAITING.items()]
+        late = selfcheck_plan_b.overdue(patience=timedelta(seconds=PATIENCE_SECONDS))
+        checks.append({"name": "choices_are_closed_in_time", "ok": not late, "detail": late})
     # A sandbox without its provider has nobody to ask; a live site has Stripe itself.
     if settings.STRIPE_API_BASE or (settings.STRIPE_API_KEY and not settings.SANDBOX):
         checks.append(_guarded("provider_agrees", _provider_agrees))

@@ -32,17 +32,17 @@ class TermsRefused(Exception):
 
 
 def require_terms(body: CampaignBody, *, now: datetime) -> None:
-    """Refuse terms that contradict themselves or ask for what is not offered yet.
+    """Refuse terms that contradict themselves.
 
     Raises TermsRefused with every fault found.
     """
     faults = (
-        *_not_offered(body),
         *_rule_faults(body),
         *_deadline_faults(body.deadline, now=now),
         *_money_faults(body),
         *_per_kind_faults(body),
         *_period_faults(body),
+        *_plan_b_faults(body),
     )
     if faults:
         raise TermsRefused(faults)
@@ -61,12 +61,6 @@ def require_launchable(body: CampaignBody, *, now: datetime) -> None:
         faults = (Fault(path="rule", reason="beyond_cap", detail=detail),)
     if faults:
         raise TermsRefused(faults)
-
-
-def _not_offered(body: CampaignBody) -> Iterator[Fault]:
-    detail = "this part is not offered yet"
-    if body.plan_b is not None:
-        yield Fault(path="plan_b", reason="not_offered", detail=detail)
 
 
 def _rule_faults(body: CampaignBody) -> Iterator[Fault]:
@@ -125,6 +119,35 @@ def _period_faults(body: CampaignBody) -> Iterator[Fault]:
         yield Fault(path="timezone", reason="unknown_timezone", detail=detail)
     if body.starts_at and body.ends_at and body.ends_at <= body.starts_at:
         yield Fault(path="ends_at", reason="out_of_order", detail="it ends after it starts")
+
+
+def _plan_b_faults(body: CampaignBody) -> Iterator[Fault]:
+    if body.plan_b is None:
+        return
+    if not CHARGED_KINDS & set(body.kinds):
+        detail = "without money there is nothing to share out"
+        yield Fault(path="plan_b", reason="unknown_kind", detail=detail)
+    for index, plan in enumerate(body.plan_b.plans):
+        path = f"plan_b.plans[{index}].rule"
+        try:
+            if plan.rule is not None:
+                plan_rule_of(body, plan.rule, path=path)
+        except conditions.ConditionRefused as refused:
+            yield Fault(path=refused.path, reason=refused.reason, detail=refused.detail)
+
+
+def plan_rule_of(body: CampaignBody, rule: object, *, path: str) -> conditions.Condition:
+    """Read the rule of a plan: it is asked of people, places, and what is left of their money.
+
+    Whatever they paid it for is money now. Raises ConditionRefused.
+    """
+    return conditions.parse(
+        rule,
+        path=path,
+        kinds=frozenset({Kind.money}),
+        places=frozenset(body.places),
+        pledges_allowed=False,
+    )
 
 
 @cache

@@ -31,6 +31,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{campaign.title}\nAt {played.at.isoformat()} the verdict is: {played.verdict}.")
         _print_scenes("If it tips", played.on_tip)
         _print_scenes("If it lapses", played.on_lapse)
+        if played.on_fail:
+            _print_scenes("If it tips and then cannot be carried out", played.on_fail)
     return 0
 
 

@@ -17,8 +17,12 @@ DISPUTED = "disputed"
 #: What the provider keeps for its work, and what that costs us.
 PROCESSOR = "processor"
 PROCESSOR_COSTS = "costs:processor"
-#: Stands for the account of each kind of pledge.
+#: The site's own share of what was settled.
+COMMISSION = "commission"
+#: Stands for the account of each kind of pledge, and for those of whoever is paid.
 _HELD = "held"
+_PENDING = "pending"
+_PAID = "paid"
 
 #: From where to where each event moves a pledge's money.
 _ROUTES: Final[Mapping[str, tuple[str, str]]] = {
@@ -28,12 +32,29 @@ _ROUTES: Final[Mapping[str, tuple[str, str]]] = {
     "dispute": (_HELD, DISPUTED),
     "dispute_won": (DISPUTED, _HELD),
     "dispute_lost": (DISPUTED, OUTSIDE),
+    "earmark": (_HELD, _PENDING),
+    "earmark_back": (_PENDING, _HELD),
+    "payout": (_PENDING, _PAID),
+    "payout_back": (_PAID, _HELD),
+    "commission": (_HELD, COMMISSION),
+    "commission_back": (COMMISSION, _HELD),
+    "costs": (_HELD, PROCESSOR_COSTS),
 }
 
 
 def held(kind: str) -> str:
     """The account of what a campaign holds, by kind of pledge."""
     return f"{_HELD}:{kind}"
+
+
+def pending(payee: str) -> str:
+    """The account of what is set aside for somebody and has not been paid yet."""
+    return f"{_PENDING}:{payee}"
+
+
+def paid(payee: str) -> str:
+    """The account of what somebody was paid."""
+    return f"{_PAID}:{payee}"
 
 
 def post(
@@ -45,10 +66,12 @@ def post(
     parts: Mapping[str, int],
     currency: str,
     at: datetime,
+    payee: str = "",
 ) -> None:
     """Book one event, a leg for each kind of pledge.
 
     A `charge` moves in, a `refund` moves out, and a `refund_back` that no card took moves in again.
+    An `earmark` sets money aside for `payee`, and a `payout` pays it.
 
     Call inside the transaction that records the event. The same event is booked once: its id is
     part of a unique key, and a second posting raises IntegrityError instead of passing silently.
@@ -64,14 +87,19 @@ def post(
             source_ref=about,
             leg=leg,
             at=at,
-            source=held(name) if source == _HELD else source,
-            destination=held(name) if destination == _HELD else destination,
+            source=_account(source, kind=name, payee=payee),
+            destination=_account(destination, kind=name, payee=payee),
             amount_minor=amount_minor,
             currency=currency,
         )
         for leg, (name, amount_minor) in enumerate(sorted(parts.items()))
         if amount_minor
     )
+
+
+def _account(account: str, *, kind: str, payee: str) -> str:
+    of_whom = {_HELD: held(kind), _PENDING: pending(payee), _PAID: paid(payee)}
+    return of_whom.get(account, account)
 
 
 def post_fee(

@@ -40,6 +40,13 @@ def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:
     return {name.removeprefix("held:"): amount for name, amount in rows}
 
 
+def taken_for(*, lane: int, kind: str, about: uuid.UUID) -> dict[str, int]:
+    """What one event took of what is held, by kind of pledge, to give it back likewise."""
+    rows = Transfer.objects.filter(lane=lane, kind=kind, source_ref=about)
+    found = rows.values_list("source", "amount_minor")
+    return {account.removeprefix("held:"): amount for account, amount in found}
+
+
 def entries(
     *, lane: int, campaign_id: uuid.UUID, after: uuid.UUID | None, limit: int
 ) -> tuple[list[dict[str, Any]], uuid.UUID | None]:

@@ -8,6 +8,15 @@ from django.db import models
 
 from countmein.base.ids import uuid7
 from countmein.base.lanes import LaneModel
+from countmein.payments.payout_models import (
+    Delivery,
+    Document,
+    Payout,
+    PayoutAccount,
+    PayoutApproval,
+    PayoutKind,
+    PayoutState,
+)
 from countmein.payments.statement_models import (
     Discrepancy,
     DiscrepancyKind,
@@ -23,16 +32,23 @@ __all__ = [
     "Charge",
     "ChargeState",
     "Consent",
+    "Delivery",
     "Discrepancy",
     "DiscrepancyKind",
     "Dispute",
     "DisputeState",
+    "Document",
     "HostedPage",
     "Mandate",
     "MandateState",
     "Outcome",
     "PageKind",
     "PageState",
+    "Payout",
+    "PayoutAccount",
+    "PayoutApproval",
+    "PayoutKind",
+    "PayoutState",
     "ProviderEvent",
     "ProviderLine",
     "Refund",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from countmein.rules.conditions import MAX_NUMBER
-from countmein.rules.states import CampaignState, Kind, Latch, PledgeState
+from countmein.rules.states import KEEPING, CampaignState, Kind, Latch, PledgeState
 
 # One person signs, comes or calls once.
 COUNTED_ONCE: Final = frozenset({Kind.signature, Kind.presence, Kind.call})
@@ -17,6 +17,20 @@ _DOOR_OPEN_AFTER_TIP: Final = frozenset(
     {CampaignState.tipped, CampaignState.settling, CampaignState.settled}
 )
 _NOT_COUNTED_YET: Final = frozenset({PledgeState.unconfirmed, PledgeState.unsecured})
+_STANDING: Final = frozenset(
+    {
+        PledgeState.unconfirmed,
+        PledgeState.unsecured,
+        PledgeState.active,
+        PledgeState.held,
+        PledgeState.accepted,
+        PledgeState.fulfilled,
+    }
+)
+_CAN_STILL_FAIL: Final = frozenset(
+    {CampaignState.open, CampaignState.tipped, CampaignState.failed, CampaignState.executing}
+    | KEEPING
+)
 _LATCHED: Final = frozenset({PledgeState.accepted, PledgeState.fulfilled})
 
 
@@ -38,6 +52,8 @@ class Reason(StrEnum):
     latched = "latched"
     pledge_held = "pledge_held"
     pledge_closed = "pledge_closed"
+    fallback_unknown = "fallback_unknown"
+    choice_closed = "choice_closed"
 
 
 class PledgeRefused(Exception):
@@ -190,3 +206,35 @@ def may_give_card(*, pledge_state: PledgeState, needs_card: bool, is_charging: b
     if pledge_state in _LATCHED:
         raise PledgeRefused(Reason.latched)
     raise PledgeRefused(Reason.pledge_closed)
+
+
+def check_fallback(choice: str | int, *, plans: int) -> None:
+    """Raises PledgeRefused unless this can be chosen for the case that it cannot be carried out.
+
+    A refund can always be; the majority only where there are plans, a plan only if it is there.
+    """
+    if choice == "refund" or (choice == "follow" and plans) or choice in range(1, plans + 1):
+        return
+    detail = f"refund, follow, or a plan from 1 to {plans}" if plans else "there is no plan B"
+    raise PledgeRefused(Reason.fallback_unknown, path="fallback", detail=detail)
+
+
+def may_choose(
+    *,
+    pledge_state: PledgeState,
+    campaign_state: CampaignState,
+    decide_until: datetime | None,
+    now: datetime,
+) -> None:
+    """Raises PledgeRefused unless the choice of what becomes of one's money can still change.
+
+    It can until the choices of a failure are closed, at `decide_until` (None: it has not failed),
+    and again for the next time: nothing else hangs on it.
+    """
+    if pledge_state not in _STANDING:
+        raise PledgeRefused(Reason.pledge_closed)
+    is_over = decide_until is not None and now >= decide_until
+    if campaign_state not in _CAN_STILL_FAIL or (
+        campaign_state is CampaignState.failed and is_over
+    ):
+        raise PledgeRefused(Reason.choice_closed, path="fallback")

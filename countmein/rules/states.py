@@ -99,10 +99,10 @@ CAMPAIGN_MOVES: Mapping[CampaignState, frozenset[CampaignState]] = MappingProxyT
 
 #: In these, what is in is accepted and kept.
 KEEPING = frozenset({_C.settling, _C.topup, _C.settled})
+#: In these, it is carried out or was; nobody new is taken, and who paid has paid.
+CARRIED = frozenset({_C.executing, _C.failed, _C.reallocating, _C.done})
 #: In these, whoever is in still is; everywhere else everybody has been let go, or nobody came yet.
-COUNTED = frozenset(
-    {_C.open, _C.tipped, *KEEPING, _C.executing, _C.failed, _C.reallocating, _C.done}
-)
+COUNTED = frozenset({_C.open, _C.tipped, *KEEPING, *CARRIED})
 
 # A confirmed pledge of money whose mandate is still under way is unsecured, hence the one move
 # between the two states in which a pledge does not count yet.

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ def main() -> None:
     parser.add_argument("--webhook-url", help="where events are posted; none without it")
     parser.add_argument("--webhook-secret", default="", help="signs the events")
     parser.add_argument("--rate", type=int, default=500, help="writes a second per endpoint")
-    parser.add_argument("--fee-bp", type=int, default=150, help="fee, in basis points")
-    parser.add_argument("--fee-fixed", type=int, default=25, help="fee, fixed part in cents")
+    fee_bp, fee_fixed = (os.environ.get(f"SANDBOX_FEE_{name}") for name in ("BP", "FIXED"))
+    parser.add_argument("--fee-bp", type=int, default=fee_bp or 150, help="in basis points")
+    parser.add_argument("--fee-fixed", type=int, default=fee_fixed or 25, help="a charge, in cents")
     asked = parser.parse_args()
     listener = bind(asked.port)
     url = f"http://{HOST}:{listener.getsockname()[1]}"

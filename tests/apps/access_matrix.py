@@ -48,6 +48,15 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "api/v1/campaigns/<code>/cancel": [
         ("POST", "/api/v1/campaigns/{doomed}/cancel", OWN_BY_TOKEN),
     ],
+    "api/v1/campaigns/<code>/execute": [
+        ("POST", "/api/v1/campaigns/{code}/execute", Row(401, 404, 409, 404)),
+    ],
+    "api/v1/campaigns/<code>/fail": [
+        ("POST", "/api/v1/campaigns/{code}/fail", Row(401, 404, 409, 404)),
+    ],
+    "api/v1/campaigns/<code>/finish": [
+        ("POST", "/api/v1/campaigns/{code}/finish", Row(401, 404, 409, 404)),
+    ],
     "api/v1/campaigns/<code>/ledger": [("GET", "/api/v1/campaigns/{code}/ledger", EVERYBODY)],
     "api/v1/campaigns/<code>/pledges": [
         ("GET", "/api/v1/campaigns/{code}/pledges", OWN_BY_TOKEN),
@@ -58,6 +67,11 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/api/v1/pledges/{pledge}?receipt={receipt}", EVERYBODY),
         ("PATCH", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
         ("DELETE", "/api/v1/pledges/{pledge}", Row(404, 404, 404, 404)),
+    ],
+    "api/v1/pledges/<code>/ballots": [
+        ("GET", "/api/v1/pledges/{pledge}/ballots", NOBODY),
+        ("GET", "/api/v1/pledges/{pledge}/ballots?receipt={receipt}", EVERYBODY),
+        ("POST", "/api/v1/pledges/{pledge}/ballots", Row(422, 422, 422, 422)),
     ],
     "api/v1/pledges/<code>/confirm": [
         ("POST", "/api/v1/pledges/{pledge}/confirm", Row(422, 422, 422, 422)),
@@ -110,6 +124,17 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/p/{pledge}/card/?receipt={receipt}", Row(302, 302, 302, 302)),
     ],
     "p/<code>/card/back/": [("GET", "/p/{pledge}/card/back/", NOBODY)],
+    "p/<code>/fallback/": [
+        ("GET", "/p/{pledge}/fallback/", NOBODY),
+        ("POST", "/p/{pledge}/fallback/", NOBODY),
+        # Without plans there is nothing to choose, so its owner is led back to the pledge.
+        ("GET", "/p/{pledge}/fallback/?receipt={receipt}", Row(302, 302, 302, 302)),
+    ],
+    "p/<code>/ballot/": [
+        ("GET", "/p/{pledge}/ballot/", NOBODY),
+        ("POST", "/p/{pledge}/ballot/", NOBODY),
+        ("GET", "/p/{pledge}/ballot/?receipt={receipt}", EVERYBODY),
+    ],
     "p/<code>/report/": [("POST", "/p/{pledge}/report/", NOBODY)],
     "p/<code>/ticket.png": [("GET", "/p/{pledge}/ticket.png", NOBODY)],
     "p/<code>/event.ics": [("GET", "/p/{pledge}/event.ics", NOBODY)],
@@ -144,6 +169,18 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "organise/<code>/thank/": [
         ("GET", "/organise/{code}/thank/", OWN_BY_SESSION),
         ("POST", "/organise/{code}/thank/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/execute/": [
+        ("GET", "/organise/{code}/execute/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/execute/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/fail/": [
+        ("GET", "/organise/{code}/fail/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/fail/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/finish/": [
+        ("GET", "/organise/{code}/finish/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/finish/", Row(302, 404, 302, 404)),
     ],
     "organise/<code>/cancel/": [
         ("GET", "/organise/{code}/cancel/", OWN_BY_SESSION),

@@ -47,6 +47,8 @@ def accept_slice(campaign: Campaign) -> bool:
 
 def _accept_slice(campaign: Campaign) -> bool:
     gate = hold(campaign)
+    if gate.executing_at is not None:
+        return False
     if gate.state == CampaignState.tipped:
         move(
             lane=gate.lane,

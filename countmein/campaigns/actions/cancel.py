@@ -9,21 +9,27 @@ from countmein.base.jobs import defer
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.tell import tell_each
 from countmein.campaigns.gates import hold
-from countmein.campaigns.models import Campaign
+from countmein.campaigns.models import Campaign, Failure
 from countmein.campaigns.moves import MoveRefused, move
+from countmein.payments.actions.payouts import stop
+from countmein.payments.models import Payout, PayoutState
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState, PledgeState
 
 
 def cancel(*, campaign: Campaign) -> None:
     """Call a campaign off for good.
 
-    Raises MoveRefused where it is too late: it has lapsed, is released or done already.
+    Raises MoveRefused where it is too late: it has lapsed, is released or done already, or money
+    has been paid out or shared out, so that not everybody could be given back all.
     """
     with transaction.atomic():
         gate = hold(campaign)
         state = CampaignState(gate.state)
         if CampaignState.cancelled not in CAMPAIGN_MOVES[state]:
             raise MoveRefused(f"a campaign that is {state} cannot be cancelled")
+        if is_spent(campaign):
+            raise MoveRefused("money has been paid out")
+        _stop_payouts(campaign)
         move(
             lane=gate.lane,
             campaign_id=gate.id,
@@ -34,6 +40,21 @@ def cancel(*, campaign: Campaign) -> None:
         )
         _tell_kept(campaign)
         defer(release, once=f"release:{campaign.id}", campaign_id=str(campaign.id))
+
+
+def is_spent(campaign: Campaign) -> bool:
+    """Whether not everybody can be given back all: some was paid out, or has been shared out."""
+    at = {"lane": campaign.lane, "campaign_id": campaign.id}
+    return (
+        Payout.objects.filter(**at, state__in=[PayoutState.SENDING, PayoutState.PAID]).exists()
+        or Failure.objects.filter(**at).exclude(settled_at=None).exists()
+    )
+
+
+def _stop_payouts(campaign: Campaign) -> None:
+    rows = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    for payout in rows.filter(state=PayoutState.ASKED):
+        stop(payout, note="cancelled")
 
 
 def _tell_kept(campaign: Campaign) -> None:

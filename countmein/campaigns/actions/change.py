@@ -1,4 +1,5 @@
-"""To change a pledge: its amount or its condition before it is accepted, its card until charged."""
+"""To change a pledge: amount and condition before it is accepted, its card until charged, and what
+its member wants if it fails."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from django.db import transaction
 from django.utils.translation import get_language
 
 from countmein.base.clock import site_now
+from countmein.campaigns.actions.choose import choose
 from countmein.campaigns.actions.confirm import held
 from countmein.campaigns.actions.give_card import require_card_wanted
 from countmein.campaigns.actions.pledge import crowds_for, mandate, require_payable
@@ -43,7 +45,9 @@ def change(*, pledge: Pledge, body: PledgePatch) -> Pledge:
     with transaction.atomic():
         gate = hold_shared(campaign)
         row = held(pledge)
-        if named != {"payment_method"}:
+        if "fallback" in named:
+            choose(campaign, gate, row, body.fallback)
+        if not named or named - {"payment_method", "fallback"}:
             _change_terms(campaign, gate, row, body)
         if "payment_method" in named and body.payment_method:
             _give_card(campaign, row, body.payment_method)

@@ -99,12 +99,12 @@ def _tell_anew(campaign: Campaign, *, text: str) -> None:
 
 
 def _columns(body: CampaignBody) -> dict[str, Any]:
-    stated = body.model_dump(mode="json", exclude={"story", "plan_b", "currency"})
+    stated = body.model_dump(mode="json", exclude={"story", "currency"})
     instants = {"deadline": body.deadline, "starts_at": body.starts_at, "ends_at": body.ends_at}
     return {**stated, **instants, "currency": body.currency or ""}
 
 
 def _stated(campaign: Campaign) -> dict[str, Any]:
-    fields = CampaignBody.model_fields.keys() - {"story", "plan_b"}
+    fields = CampaignBody.model_fields.keys() - {"story"}
     stated = {field: getattr(campaign, field) for field in fields}
     return {**stated, "currency": campaign.currency or None}

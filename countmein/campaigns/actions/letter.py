@@ -12,7 +12,7 @@ from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Gate, Letter, Pledge
 from countmein.members.models import Contact
 from countmein.outreach.actions import Post, address_lane, post
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.rules.states import CARRIED, CampaignState, PledgeState
 
 #: One letter carries at most so many names: a digest a person can still scroll through.
 DIGEST = 1000
@@ -38,7 +38,7 @@ def _write_letter(campaign: Campaign, address: str, *, is_closing: bool) -> bool
         last = Letter.objects.filter(lane=gate.lane, campaign_id=gate.id).aggregate(Max("number"))
         number = (last["number__max"] or 0) + 1
         is_time = is_closing or _is_time(gate, number)
-        if gate.state != CampaignState.settled or not is_time:
+        if gate.state not in (CampaignState.settled, *CARRIED) or not is_time:
             return False
         rows = list(
             Pledge.objects.filter(

@@ -23,17 +23,20 @@ from countmein.campaigns.kinds import KINDS, is_charged, needs_card
 from countmein.campaigns.links import manage_url, receipt_of, secure_url
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
+from countmein.campaigns.plans import plans_of
 from countmein.campaigns.wording import money_text
 from countmein.members.actions import Enrolled, Person, enrol
 from countmein.payments.actions.mandates import want_mandates, write_consents
 from countmein.payments.models import Mandate
 from countmein.payments.providers import PROVIDERS
 from countmein.rules import canonical, conditions
+from countmein.rules.failure import Fallback
 from countmein.rules.pledging import (
     Offered,
     PledgeRefused,
     Reason,
     check_amounts,
+    check_fallback,
     check_place,
 )
 from countmein.rules.states import Confirm, PledgeState
@@ -124,6 +127,7 @@ def _checked(campaign: Campaign, request: PledgeRequest) -> _Draft:
     )
     assert person.mailbox
     require_payable(campaign, offered)
+    check_fallback(body.fallback or Fallback.refund, plans=len(plans_of(campaign)))
     if body.payment_method and not is_charged([part.kind for part in parts]):
         raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
     return _Draft(
@@ -252,6 +256,7 @@ def _row(campaign: Campaign, gate: Gate, draft: _Draft, who: Enrolled, now: date
         contact_id=who.contact_id,
         public_name=body.public_name,
         payment_method=body.payment_method or "",
+        fallback=str(body.fallback or Fallback.refund),
         at=now,
         acted_at=now,
     )

@@ -22,6 +22,8 @@ from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund, 
 from countmein.rules.states import COUNTED, PledgeState
 
 SLICE = 500
+#: Why money goes back where another letter says so.
+TOLD_OTHERWISE = frozenset({"plan_b", "ballot"})
 
 
 def refund_crowds(campaign: Campaign, gate: Gate, out: Collection[uuid.UUID]) -> bool:
@@ -142,8 +144,11 @@ def read_refunds(campaign: Campaign) -> bool:
             Change.objects.bulk_create(c for row in rows for c in leaves_core(gate, row))
         free_places(gate, [row.accepted for row in rows])
         told: dict[str, list[str]] = {}
-        # What a lost dispute took back is told by the member's own bank.
+        # What a lost dispute took back is told by the member's own bank, and what a failure or a
+        # ballot gave back by a letter of theirs.
         for refund in (row for row in news if row.state == RefundState.DONE):
+            if refund.reason in TOLD_OTHERWISE:
+                continue
             told.setdefault(refund_topic(refund), []).append(str(refund.pledge_id))
         for topic, ids in told.items():
             defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=ids)

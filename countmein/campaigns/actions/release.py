@@ -23,7 +23,7 @@ from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import crowds_in
 from countmein.payments.actions.mandates import close_pages, forget_mandates
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.rules.states import CARRIED, CampaignState, PledgeState
 
 SLICE = 500
 _OUTSIDE = (
@@ -32,17 +32,21 @@ _OUTSIDE = (
     PledgeState.active,
     PledgeState.held,
 )
+#: Here it came about: who is in stays in, only who is outside is let go.
+_KEPT = frozenset({CampaignState.settled, *CARRIED})
 
 
 @job(name="campaigns.release", queue="counting")
 def release(campaign_id: str) -> None:
-    """Let go of everybody outside: after a lapse, a cancellation, a shortfall, or the deadline.
+    """Let go of everybody outside: after a lapse, a cancellation, a shortfall, or the deadline, and
+    as soon as it is carried out.
 
     Slice by slice, by state; killed at any instant it goes on where it stood.
     """
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
-    state = CampaignState(gate_of(campaign).state)
-    if state is CampaignState.settled:
+    gate = gate_of(campaign)
+    state = CampaignState(gate.state)
+    if state is CampaignState.settled and gate.executing_at is None:
         secure(campaign_id)
         if is_under_way(campaign):
             return
@@ -108,7 +112,7 @@ def _release_slice(campaign: Campaign) -> bool:
         gate = hold(campaign)
         if gate.state == CampaignState.settled and gate.charging_stopped_at is not None:
             return False
-        if gate.state == CampaignState.settled:
+        if gate.state in _KEPT:
             _note_waitlisted(campaign)
         topic = _topic(gate)
         outside = Q(state__in=_OUTSIDE)
@@ -126,7 +130,7 @@ def _release_slice(campaign: Campaign) -> bool:
         )
         if not rows:
             return False
-        if gate.state == CampaignState.settled:
+        if gate.state in _KEPT:
             # The tally of a campaign that came about shows nobody as waiting any more; one that
             # lapsed keeps showing how far it came.
             Change.objects.bulk_create(
@@ -183,7 +187,7 @@ def _close(campaign: Campaign) -> None:
 
 def _is_left(campaign: Campaign, gate: Gate) -> bool:
     states = [*_OUTSIDE]
-    if gate.state != CampaignState.settled:
+    if gate.state not in _KEPT:
         states.append(PledgeState.accepted)
     lane, campaign_id = campaign.lane, campaign.id
     refunds = Refund.objects.filter(lane=lane, campaign_id=campaign_id)

@@ -61,7 +61,8 @@ def _secure_slice(campaign: Campaign) -> bool:
             for p in pledges
             if news[p.id].state == MandateState.MADE and news[p.id].wanted_at < shuts_at(gate)
         ]
-        if gate.state in _COUNTING and gate.closed_at is None:
+        is_counting = gate.state in _COUNTING and gate.executing_at is None
+        if is_counting and gate.closed_at is None:
             made = [pledge for pledge in made if pledge.state == PledgeState.unsecured]
             Pledge.objects.filter(lane=campaign.lane, id__in=[p.id for p in made]).update(
                 state=PledgeState.active, round=gate.round

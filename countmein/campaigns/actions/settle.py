@@ -27,7 +27,7 @@ from countmein.campaigns.moves import move
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
 from countmein.rules.conditions import Aggregates
-from countmein.rules.states import KEEPING, CampaignState, PledgeState, Shortfall
+from countmein.rules.states import CARRIED, KEEPING, CampaignState, PledgeState, Shortfall
 from countmein.rules.tipping import Conclusion
 from countmein.rules.tipping import conclude as conclude_on
 
@@ -59,7 +59,7 @@ def _read_charges(campaign: Campaign) -> bool:
     """Carry the outcomes of charges over to their pledges, a slice at a time."""
     with transaction.atomic():
         gate = hold(campaign)
-        if gate.state not in KEEPING:
+        if gate.state not in KEEPING | CARRIED:
             # Cancelled meanwhile: the release looks after what was charged.
             return False
         news = list(
@@ -116,7 +116,8 @@ def conclude(campaign: Campaign) -> None:
     with transaction.atomic():
         gate = hold(campaign)
         state = CampaignState(gate.state)
-        if state not in KEEPING:
+        if state not in KEEPING or gate.executing_at is not None:
+            # Once it is carried out nobody's condition is asked any more: others rely on it.
             return
         if _is_under_way(campaign, gate):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -12,8 +13,18 @@ from django.utils import translation
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns import card_letters, letters
-from countmein.campaigns.models import LIVE_STATES, Campaign, Crowd, Pledge, Tally, Ticket
+from countmein.campaigns import card_letters, letters, plan_news
+from countmein.campaigns.models import (
+    LIVE_STATES,
+    Ballot,
+    BallotPaper,
+    Campaign,
+    Crowd,
+    PlanShare,
+    Pledge,
+    Tally,
+    Ticket,
+)
 from countmein.members.models import Contact
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
@@ -65,6 +76,7 @@ class _Background:
         lane, ids = campaign.lane, [row.id for row in rows]
         self.campaign = campaign
         self.now = site_now()
+        self.plan_news = plan_news.PlanNews(campaign, ids)
         self.tickets: dict[uuid.UUID, dict[str, Ticket]] = {}
         for ticket in Ticket.objects.filter(lane=lane, pledge_id__in=ids):
             self.tickets.setdefault(ticket.pledge_id, {})[ticket.kind] = ticket
@@ -93,6 +105,8 @@ class _Background:
 
     def letter(self, row: Pledge, topic: str) -> Letterhead:
         """The letter about one pledge, in the active language."""
+        if plan_news.is_news(topic):
+            return self.plan_news.letter(row, topic)
         crowd = self.crowds.get(row.crowd_id)
         if topic == "confirm":
             if row.mailbox in self.earlier:
@@ -218,6 +232,46 @@ def tell_slice(
                 after=ids[-1],
                 is_paid=is_paid,
             )
+
+
+def tell_shares(campaign: Campaign, *, number: int) -> None:
+    """Have everybody told what became of their money when a failure was settled."""
+    defer(tell_shares_slice, campaign_id=str(campaign.id), number=number, after=None)
+
+
+@job(name="campaigns.tell_shares", queue="sends")
+def tell_shares_slice(campaign_id: str, number: int, after: str | None) -> None:
+    """Queue a slice of the letters and the job for the next; run again, it adds nothing."""
+    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    rows = PlanShare.objects.filter(lane=campaign.lane, campaign_id=campaign.id, number=number)
+    last = _tell_rows(campaign, f"{plan_news.SHARED}{number}", rows, after)
+    if last is not None:
+        defer(tell_shares_slice, campaign_id=campaign_id, number=number, after=last)
+
+
+def tell_voters(campaign: Campaign, ballot: Ballot) -> None:
+    """Have everybody who could vote told what the ballot came to."""
+    defer(tell_voters_slice, campaign_id=str(campaign.id), ballot_id=str(ballot.id), after=None)
+
+
+@job(name="campaigns.tell_voters", queue="sends")
+def tell_voters_slice(campaign_id: str, ballot_id: str, after: str | None) -> None:
+    """Queue a slice of the letters and the job for the next; run again, it adds nothing."""
+    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    ballot = Ballot.objects.get(lane=campaign.lane, id=uuid.UUID(ballot_id))
+    rows = BallotPaper.objects.filter(lane=campaign.lane, ballot_id=ballot.id)
+    last = _tell_rows(campaign, plan_news.voted_topic(ballot), rows, after)
+    if last is not None:
+        defer(tell_voters_slice, campaign_id=campaign_id, ballot_id=ballot_id, after=last)
+
+
+def _tell_rows(campaign: Campaign, topic: str, rows: Any, after: str | None) -> str | None:
+    """Tell the pledges that a slice of rows is about; returns the last row if there may be more."""
+    if after is not None:
+        rows = rows.filter(id__gt=uuid.UUID(after))
+    page = list(rows.order_by("id").values_list("id", "pledge_id")[:SLICE])
+    _tell(campaign, topic, [str(pledge_id) for _id, pledge_id in page])
+    return str(page[-1][0]) if len(page) == SLICE else None
 
 
 @job(name="campaigns.tell_organiser", queue="sends")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from datetime import date
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
-
-from countmein.campaigns.bodies import GRAMMAR_MARK
 from countmein.rules.states import (
     CampaignState,
     Confirm,
@@ -16,24 +12,8 @@ from countmein.rules.states import (
     PledgeState,
     Shortfall,
 )
-
-
-def _utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-#: Shown in UTC, with Z.
-At = Annotated[
-    datetime, BeforeValidator(_utc), WithJsonSchema({"type": "string", "format": "date-time"})
-]
-RuleOut = Annotated[object, WithJsonSchema({GRAMMAR_MARK: "Rule"})]
-ConditionOut = Annotated[object, WithJsonSchema({GRAMMAR_MARK: "Condition"})]
-
-
-class Answer(BaseModel):
-    """One JSON object that we send."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+from countmein.web.api.answer import Answer, At, ConditionOut, RuleOut
+from countmein.web.api.plan_b_answers import Ballot, Failure, PlanB, Share
 
 
 class Tally(Answer):
@@ -177,6 +157,9 @@ class Campaign(ListedCampaign):
     failing: dict[Kind, int]
     expected_minor: int | None
     charging_minutes: int | None
+    plan_b: PlanB | None
+    failures: list[Failure]
+    ballots: list[Ballot]
     topup_until: At | None
     tipped_at: At | None
     settled_at: At | None
@@ -275,6 +258,10 @@ class Pledge(Answer):
     payment: Payment | None
     tickets: list[Ticket]
     reports: list[Report]
+    #: What is done with one's money if it cannot be carried out: refund, follow, or a plan.
+    fallback: str | int
+    may_choose: bool
+    shares: list[Share]
     may_change: bool
     may_withdraw: bool
 

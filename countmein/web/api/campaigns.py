@@ -10,7 +10,8 @@ from ninja import Router
 
 from countmein.base.problems import Refused, not_found
 from countmein.campaigns import models, queries
-from countmein.campaigns.actions import cancel, draft, launch
+from countmein.campaigns.actions import cancel, draft, execute, fail, launch
+from countmein.campaigns.after_bodies import FailBody
 from countmein.campaigns.bodies import CampaignBody, CampaignPatch
 from countmein.rules.states import CampaignState
 from countmein.web.api import answers
@@ -95,6 +96,44 @@ def cancel_campaign(request: HttpRequest, code: str) -> HttpResponse:
 
     def act() -> answers.Campaign:
         cancel.cancel(campaign=campaign)
+        return _shown(campaign)
+
+    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+
+
+@router.post("/{code}/execute", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
+def execute_campaign(request: HttpRequest, code: str) -> HttpResponse:
+    """Begin to carry out a settled campaign: its door is shut for good."""
+    require_no_body(request)
+    campaign = own_campaign(request, code)
+
+    def act() -> answers.Campaign:
+        execute.execute(campaign=campaign)
+        return _shown(campaign)
+
+    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+
+
+@router.post("/{code}/finish", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
+def finish_campaign(request: HttpRequest, code: str) -> HttpResponse:
+    """Note that it was carried out."""
+    require_no_body(request)
+    campaign = own_campaign(request, code)
+
+    def act() -> answers.Campaign:
+        execute.finish(campaign=campaign)
+        return _shown(campaign)
+
+    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+
+
+@router.post("/{code}/fail", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
+def fail_campaign(request: HttpRequest, code: str, body: FailBody) -> HttpResponse:
+    """Say that it cannot be carried out: money is frozen, and everybody may choose anew."""
+    campaign = own_campaign(request, code)
+
+    def act() -> answers.Campaign:
+        fail.fail(campaign=campaign, text=body.text, refused=body.refused, lost=body.lost)
         return _shown(campaign)
 
     return remembered(request, scope=str(actor_of(request).token_id), act=act)

@@ -29,6 +29,8 @@ from countmein.base.problems import (
     unavailable,
 )
 from countmein.campaigns.actions.confirm import TokenWrong
+from countmein.campaigns.actions.fail import PaymentRefused
+from countmein.campaigns.actions.vote import VoteRefused
 from countmein.campaigns.bodies import BODY_LIMIT_BYTES, body_limit_bytes
 from countmein.campaigns.faults import fault_of
 from countmein.campaigns.moves import MoveRefused
@@ -47,6 +49,7 @@ _CONFLICTS: Final = frozenset(
         Reason.latched,
         Reason.pledge_held,
         Reason.pledge_closed,
+        Reason.choice_closed,
     }
 )
 
@@ -156,6 +159,12 @@ def problem_of(error: Exception) -> Problem:
             return _invalid(errors)
         case PledgeRefused():
             return refusal(error)
+        case PaymentRefused(field=field):
+            return _invalid((Fault(path=field, reason="payment_unfit", detail=str(error)),))
+        case VoteRefused(reason=reason):
+            status = 422 if reason == "choice_unknown" else 409
+            detail = reason.replace("_", " ")
+            return Problem(status=status, reason=reason, detail=detail)
         case MoveRefused():
             return Problem(status=409, reason="wrong_state", detail=str(error))
         case TokenWrong():
@@ -208,7 +217,7 @@ def _invalid(faults: tuple[Fault, ...]) -> Problem:
 def _headline(faults: tuple[Fault, ...]) -> str:
     """One word for all the faults: the first that says more than `invalid`."""
     for fault in faults:
-        if fault.reason in ("not_offered", "already_launched", "address_invalid"):
+        if fault.reason in ("already_launched", "address_invalid", "fallback_unknown"):
             return fault.reason
         segments = re.split(r"[.\[]", fault.path)
         if segments[0] == "rule":

@@ -10,8 +10,10 @@ from ninja import Router
 
 from countmein.base.problems import Refused, not_found
 from countmein.campaigns import models, own_pledge, queries
-from countmein.campaigns.actions import change, confirm, pledge, withdraw
+from countmein.campaigns.actions import change, confirm, pledge, vote, withdraw
+from countmein.campaigns.after_bodies import VoteBody
 from countmein.campaigns.bodies import ConfirmBody, PledgeBody, PledgePatch
+from countmein.campaigns.plan_queries import own_ballots
 from countmein.rules.pledging import PledgeRefused
 from countmein.web.api import answers
 from countmein.web.api.asking import (
@@ -30,6 +32,7 @@ from countmein.web.api.asking import (
     required_key_of,
 )
 from countmein.web.api.campaigns import own_campaign
+from countmein.web.api.plan_b_answers import OwnBallots
 
 router = Router(tags=["pledges"])
 _NEEDS_KEY: Final = {**MAY_SHOW_TOKEN, "parameters": [{**KEY_PARAMETER, "required": True}]}
@@ -82,7 +85,7 @@ def show_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpRespo
 def change_pledge(
     request: HttpRequest, code: str, body: PledgePatch, receipt: str = ""
 ) -> HttpResponse:
-    """Change the amount or the condition, before the pledge is accepted."""
+    """Change amount or condition before it is accepted; the card; the choice for a failure."""
     return _shown(change.change(pledge=own(code, receipt), body=body))
 
 
@@ -91,6 +94,20 @@ def withdraw_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpR
     """Withdraw, unless the campaign has tipped with this pledge in it."""
     require_no_body(request)
     return _shown(withdraw.withdraw(pledge=own(code, receipt)))
+
+
+@router.get("/pledges/{code}/ballots", response=OwnBallots)
+def show_ballots(request: HttpRequest, code: str, receipt: str = "") -> HttpResponse:
+    """Show the ballots in which one may vote, or could."""
+    return _ballots(own(code, receipt))
+
+
+@router.post("/pledges/{code}/ballots", response=OwnBallots)
+def cast_vote(request: HttpRequest, code: str, body: VoteBody, receipt: str = "") -> HttpResponse:
+    """Vote, or vote differently, until the ballot ends."""
+    row = own(code, receipt)
+    vote.vote(pledge=row, ballot_id=body.ballot, choice=body.choice)
+    return _ballots(row)
 
 
 @router.post("/pledges/{code}/confirm", response=answers.Pledge, openapi_extra=_MAY_HAVE_KEY)
@@ -112,6 +129,11 @@ def own(code: str, receipt: str) -> models.Pledge:
     if found is None:
         raise Refused(not_found())
     return found
+
+
+def _ballots(found: models.Pledge) -> HttpResponse:
+    said = OwnBallots.model_validate({"items": own_ballots(found)})
+    return answer(said, headers={"Cache-Control": _PRIVATE})
 
 
 def _view(found: models.Pledge) -> answers.Pledge:

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from countmein.base.problems import MEDIA_TYPE
-from countmein.campaigns.bodies import GRAMMAR_MARK, GRAMMAR_SCHEMAS
+from countmein.campaigns.bodies import GRAMMAR_MARK
+from countmein.campaigns.grammar import GRAMMAR_SCHEMAS
 
 #: Every route can answer these; a write also those below.
 _READ_STATUSES: Final = (400, 404, 405, 422, 503)

@@ -77,6 +77,8 @@ TEMPLATES: Final[dict[str, Template]] = {
 }
 ALL_KINDS: Final = ("money", "purchase", "signature", "presence", "call", "hours")
 TARGET: Final = ("name", "ask", "email", "phone", "script")
+#: So many plans the form offers; a program may state more.
+PLANS: Final = (1, 2, 3)
 _PLAIN: Final = ("title", "story", "venue", "hours", "timezone", "latch", "confirm", "shortfall")
 #: Which field of the form filled which part of the body.
 _FIELDS: Final = {
@@ -99,6 +101,9 @@ _FIELDS: Final = {
     "ends_at": "ends_at",
     "venue": "venue",
     "hours": "hours",
+    "plan_b": "plan_1_title",
+    **{f"plan_b.plans[{n - 1}]": f"plan_{n}_title" for n in PLANS},
+    **{f"plan_b.plans[{n - 1}].cost_minor": f"plan_{n}_cost" for n in PLANS},
 }
 _FAULTS: Final[dict[str, str | Promise]] = {
     "in_the_past": _("This day is over. The deadline lies ahead."),
@@ -108,7 +113,6 @@ _FAULTS: Final[dict[str, str | Promise]] = {
     "unknown_kind": _("The campaign does not take this."),
     "unknown_place": _("This place is not in your list of places."),
     "already_launched": _("After the launch only the story can change."),
-    "not_offered": _("This is not offered yet."),
     "missing": _("This is needed."),
 }
 
@@ -121,8 +125,11 @@ def first_filled(template: Template, *, timezone: str) -> Filled:
     )
 
 
-def body_of(form: Filled) -> CampaignBody | None:
-    """Read the form; None, with every fault noted, if something in it cannot be understood."""
+def body_of(form: Filled, *, kept: Mapping[str, Any] | None = None) -> CampaignBody | None:
+    """Read the form; None, with every fault noted, if something in it cannot be understood.
+
+    `kept`: the plan B of the draft, of which the form says only a part.
+    """
     kinds = [kind for kind in form.ticked.get("kinds", []) if kind in ALL_KINDS]
     zone, currency = form.said("timezone") or "UTC", form.said("currency")
     if not form.said("title"):
@@ -145,6 +152,7 @@ def body_of(form: Filled) -> CampaignBody | None:
         "unit_price_minor": _optional_money(form, "unit_price", currency),
         "starts_at": _optional_instant(form, "starts_at", zone),
         "ends_at": _optional_instant(form, "ends_at", zone),
+        "plan_b": _plan_b(form, currency, kept),
     }
     if form.faults:
         return None
@@ -191,6 +199,7 @@ def filled_of(campaign: Campaign, *, story: str) -> Filled:
     }
     if campaign.unit_price_minor:
         values["unit_price"] = decimal_text(campaign.unit_price_minor, currency)
+    values |= _plan_fields(campaign.plan_b, currency)
     return Filled(values=values, ticked={"kinds": list(campaign.kinds)})
 
 
@@ -258,6 +267,53 @@ def _rule_fields(rule: Any, currency: str) -> dict[str, str]:
             return by_hand
         fields |= new
     return fields
+
+
+def _plan_b(form: Filled, currency: str, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Build the plans from their fields; what the form cannot say stays as the draft has it."""
+    if form.said("plans_kept") and kept:
+        return dict(kept)
+    plans = []
+    for n in PLANS:
+        title, cost = form.said(f"plan_{n}_title"), form.said(f"plan_{n}_cost")
+        if cost and not title:
+            form.blame(f"plan_{n}_title", gettext("Say what is done then."))
+        if title:
+            cost_minor = form.minor(f"plan_{n}_cost", currency) if cost and currency else None
+            plans.append({"title": title, "cost_minor": cost_minor})
+    if not plans:
+        return None
+    others = {key: value for key, value in (kept or {}).items() if key != "plans"}
+    return {**others, "plans": plans}
+
+
+def _plan_fields(plan_b: Mapping[str, Any] | None, currency: str) -> dict[str, str]:
+    """Fill the fields of the plans, or say that the form cannot show them."""
+    plans = plan_b["plans"] if plan_b else []
+    if len(plans) > len(PLANS) or any(plan["rule"] or plan["text"] for plan in plans):
+        return {"plans_kept": "1"}
+    fields = {}
+    for n, plan in enumerate(plans, start=1):
+        fields[f"plan_{n}_title"] = plan["title"]
+        if plan["cost_minor"] is not None:
+            fields[f"plan_{n}_cost"] = decimal_text(plan["cost_minor"], currency)
+    return fields
+
+
+def plan_rows(form: Filled) -> list[dict[str, str]]:
+    """The plans as the form shows them: a title and a cost each."""
+    return [
+        {
+            "title": f"plan_{n}_title",
+            "cost": f"plan_{n}_cost",
+            "title_value": form.values.get(f"plan_{n}_title", ""),
+            "cost_value": form.values.get(f"plan_{n}_cost", ""),
+            "title_fault": form.faults.get(f"plan_{n}_title", ""),
+            "cost_fault": form.faults.get(f"plan_{n}_cost", ""),
+            "label": gettext("Plan %(n)s") % {"n": n},
+        }
+        for n in PLANS
+    ]
 
 
 def _per_kind(form: Filled, name: str, kinds: Sequence[str], currency: str) -> dict[str, int]:

@@ -104,10 +104,10 @@ def change(request: HttpRequest, code: str) -> HttpResponse:
         form = campaign_form.filled_of(campaign, story=view["story"])
         return _form_page(request, form, path=path, title=title, code=code)
     form = Filled.of(request.POST)
-    body = campaign_form.body_of(form)
+    body = campaign_form.body_of(form, kept=campaign.plan_b)
     if body is not None:
         try:
-            said = body.model_dump(mode="json", exclude={"plan_b"})
+            said = body.model_dump(mode="json")
             edit(campaign=campaign, changes=CampaignPatch.model_validate(said))
         except TermsRefused as refused:
             campaign_form.blame(form, refused.errors)
@@ -133,6 +133,7 @@ def rehearsal(request: HttpRequest, code: str) -> HttpResponse:
         "verdict_words": _verdict_words(played),
         "on_tip": [_scene(scene) for scene in played.on_tip],
         "on_lapse": [_scene(scene) for scene in played.on_lapse],
+        "on_fail": [_scene(scene) for scene in played.on_fail],
     }
     return render(request, "organise/rehearse.html", context, status=422 if form.faults else 200)
 
@@ -196,6 +197,10 @@ def _form_page(
         or bool({"presence", "hours"} & set(ticked)),
         "opens_target": _opens(form, *(f"target_{name}" for name in campaign_form.TARGET), "hours")
         or bool({"signature", "call"} & set(ticked)),
+        "plans": campaign_form.plan_rows(form),
+        "opens_plans": form.said("plans_kept")
+        or any(name.startswith("plan_") for name in form.faults)
+        or any(form.said(f"plan_{n}_title") for n in campaign_form.PLANS),
         "timezones": campaign_form.timezones(),
         "currencies": campaign_form.currencies(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.organise import drafting, watching
+from countmein.web.organise import carrying, drafting, watching
 
 urlpatterns = [
     path("", drafting.mine, name="organise"),
@@ -17,5 +17,8 @@ urlpatterns = [
     path("<slug:code>/launch/now/", drafting.do_launch, name="organise_launch"),
     path("<slug:code>/story/", watching.story, name="organise_story"),
     path("<slug:code>/thank/", watching.thanks, name="organise_thank"),
+    path("<slug:code>/execute/", carrying.executing, name="organise_execute"),
+    path("<slug:code>/fail/", carrying.failing, name="organise_fail"),
+    path("<slug:code>/finish/", carrying.finishing, name="organise_finish"),
     path("<slug:code>/cancel/", watching.cancelling, name="organise_cancel"),
 ]

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from countmein.base.clock import site_now
 from countmein.base.ids import uuid7
 from countmein.campaigns import queries, wording
-from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.actions.cancel import cancel, is_spent
 from countmein.campaigns.actions.draft import edit
 from countmein.campaigns.actions.thank import thank, thanked_people
 from countmein.campaigns.bodies import CampaignPatch
@@ -28,6 +28,7 @@ from countmein.outreach.models import Delivery
 from countmein.payments.queries import progress
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState
 from countmein.web.forms import Filled
+from countmein.web.organise.carrying import carrying_part
 from countmein.web.organise.drafting import own_campaign
 from countmein.web.public.page import campaign_page
 from countmein.web.templatetags.words import number
@@ -55,7 +56,9 @@ def watch(request: HttpRequest, code: str) -> HttpResponse:
         "next": following,
         "charging": progress(lane=campaign.lane, campaign_id=campaign.id),
         "letters": _letters(campaign),
-        "may_cancel": CampaignState.cancelled in CAMPAIGN_MOVES[CampaignState(view["state"])],
+        "may_cancel": CampaignState.cancelled in CAMPAIGN_MOVES[CampaignState(view["state"])]
+        and not is_spent(campaign),
+        **carrying_part(view["state"]),
         "may_thank": bool(view["tipped_at"]),
     }
     return render(request, "organise/watch.html", context)

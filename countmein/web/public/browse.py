@@ -55,6 +55,8 @@ def campaigns(request: HttpRequest) -> HttpResponse:
         ("open", gettext("Open")),
         ("tipped", gettext("Tipped")),
         ("settled", gettext("Settled")),
+        ("executing", gettext("Being carried out")),
+        ("done", gettext("Done")),
         ("released", gettext("Released")),
     ]
     state = request.GET.get("state", "")

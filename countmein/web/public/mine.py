@@ -25,6 +25,7 @@ from countmein.campaigns.models import Campaign, Pledge
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field
 from countmein.web.public import pledge_form
+from countmein.web.public.plan_words import failed_words, own_part
 
 _CALL_WORDS: Final[dict[str, str | Promise]] = {
     "spoke": _("I spoke to somebody"),
@@ -177,13 +178,15 @@ def _page(
 ) -> HttpResponse:
     mine = own_pledge.pledge_view(row)
     kept = list(row.accepted or {}) if row.state == "fulfilled" else []
+    own = own_part(campaign, row, mine)
     context = {
         "mine": mine,
         "campaign": campaign,
         "form": form,
+        "own": own,
         "receipt": request.GET["receipt"],
         "manage_url": manage_url(row),
-        "next_words": _next_words(mine),
+        "next_words": failed_words(own, row.state) or _next_words(mine),
         "amount_text": wording.amount_text(row.kind, row.amount, campaign),
         "parts": [
             {**part, "text": wording.amount_text(part["kind"], part["amount"], campaign)}

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 from countmein.campaigns import queries, wording
 from countmein.campaigns.models import Campaign
 from countmein.web.meter import bars
+from countmein.web.public.plan_words import plan_b_part
 from countmein.web.templatetags.words import number, relative
 
 #: More names than this are a list nobody reads; the count says how many there are.
@@ -29,6 +30,7 @@ def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime)
         "money": _money(campaign, view),
         "caps": _caps(campaign),
         "places": _places(campaign, view),
+        "plan_b": plan_b_part(campaign, view),
         "closed_words": _closed_words(view),
         "charging_text": _charging_text(view["charging_minutes"]),
         "share_text": _share_text(campaign, view, now=now),
@@ -127,6 +129,10 @@ def _closed_words(view: Mapping[str, Any]) -> str:
         "settling": gettext("It tipped. The promises are being kept."),
         "topup": gettext("Cards failed, and it fell short. The time to top it up is over."),
         "settled": gettext("It tipped, and every promise was dealt with."),
+        "executing": gettext("It tipped, and it is being carried out. Nobody can join any more."),
+        "failed": gettext("It cannot be carried out. What becomes of the money is being decided."),
+        "reallocating": gettext("It could not be carried out. Each one’s money goes its way now."),
+        "done": gettext("It tipped, and it was carried out."),
         "lapsed": gettext("Not enough people came together. Everybody is being let go."),
         "released": gettext("Everybody was let go. Nobody owes anything."),
         "cancelled": gettext("The organiser cancelled it. Everybody is being let go."),

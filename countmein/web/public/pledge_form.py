@@ -16,6 +16,7 @@ from countmein.campaigns.models import Campaign
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field, without_blanks
+from countmein.web.public.plan_words import choices, fallback_of
 
 REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.campaign_closed: _("This campaign takes no more pledges."),
@@ -32,6 +33,8 @@ REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.latched: _("The campaign has tipped with you in it, and others have relied on that."),
     Reason.pledge_held: _("A person is looking at this pledge; nothing can change until then."),
     Reason.pledge_closed: _("This pledge has ended."),
+    Reason.fallback_unknown: _("Choose one of these."),
+    Reason.choice_closed: _("It is too late: what becomes of the money is decided."),
 }
 _COUNTED: Final = ("money", "purchase", "hours")
 _CONDITION_FIELDS: Final = {
@@ -83,6 +86,7 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
         "condition": condition,
         "public_name": bool(form.said("public_name")),
         "more": more,
+        "fallback": fallback_of(form),
     }
     try:
         return PledgeBody.model_validate(without_blanks(fields))
@@ -173,6 +177,7 @@ def fields_of(campaign: Campaign, form: Filled) -> dict[str, Any]:
     total = sum_kind(campaign)
     return {
         "form": form,
+        "fallbacks": choices(campaign, chosen=form.said("fallback")),
         "kinds": [kind_field(campaign, form, kind) for kind in campaign.kinds],
         "sum_kind": total,
         "sum_unit": unit_of(campaign, total),
@@ -252,4 +257,5 @@ def _paths(form: Filled) -> dict[str, str]:
         "place": "place",
         "condition": _CONDITION_FIELDS.get(form.said("condition"), "condition"),
         "more": "more_amount",
+        "fallback": "fallback",
     }

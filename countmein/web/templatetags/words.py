@@ -41,7 +41,7 @@ CAMPAIGN_STATES: dict[str, str | Promise] = {
     "released": _("Everybody released"),
     "cancelled": _("Cancelled"),
     "executing": _("Being carried out"),
-    "failed": _("The target refused"),
+    "failed": _("It cannot be carried out"),
     "reallocating": _("Choosing another way"),
     "done": _("Done"),
 }
@@ -64,6 +64,9 @@ _STATE_LOOKS = {
     "tipped": "chip-spark",
     "settling": "chip-spark",
     "topup": "chip-wait",
+    "executing": "chip-spark",
+    "reallocating": "chip-wait",
+    "done": "chip-good",
     "settled": "chip-good",
     "cancelled": "chip-alarm",
     "failed": "chip-alarm",
@@ -77,6 +80,10 @@ HISTORY_WORDS: dict[str, str | Promise] = {
     "lapsed": _("The deadline passed without enough people."),
     "released": _("Everybody was let go."),
     "cancelled": _("The organiser cancelled it."),
+    "executing": _("It began to be carried out. Nobody can join any more."),
+    "failed": _("It cannot be carried out; everybody may say what becomes of their money."),
+    "reallocating": _("Choices were closed, and each one’s money went its way."),
+    "done": _("It was carried out."),
 }
 PLEDGE_STATES: dict[str, str | Promise] = {
     "unconfirmed": _("Waiting for you to open the link we mailed you"),

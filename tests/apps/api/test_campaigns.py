@@ -154,9 +154,48 @@ def test_letters_of_a_place_may_be_composed_either_way(program: Program) -> None
     assert ["Z\u00fcrich"] == drafted.json()["places"]
 
 
-@pytest.mark.parametrize("said", [{"plan_b": {"name": "x"}}])
-def test_what_is_not_built_yet_is_not_offered(program: Program, said: dict[str, Any]) -> None:
-    problem(program.post("/campaigns", terms(**said)), 422, "not_offered", next(iter(said)))
+PLANS = [{"title": "Another paper", "cost_minor": 900}, {"title": "A van", "rule": {"people": 5}}]
+
+
+def test_what_is_done_if_it_fails_is_a_term(program: Program) -> None:
+    made = program.post("/campaigns", money_terms(plan_b={"plans": PLANS, "decide_hours": 6}))
+    assert 201 == made.status_code, made.content
+    said = made.json()["plan_b"]
+    assert (["Another paper", "A van"], 6, 1000) == (
+        [plan["title"] for plan in said["plans"]],
+        said["decide_hours"],
+        said["quorum_bp"],
+    )
+    changed = program.patch(f"/campaigns/{made.json()['code']}", {"plan_b": None})
+    assert changed.json()["plan_b"] is None
+
+
+@pytest.mark.parametrize(
+    ("plans", "path"),
+    [
+        ([], "plan_b.plans"),
+        ([{"title": " "}], "plan_b.plans[0].title"),
+        (
+            [{"title": "x", "rule": {"sum": {"kind": "signature", "at_least": 3}}}],
+            "plan_b.plans[0].rule.sum.kind",
+        ),
+        (
+            [{"title": "x", "rule": {"people_in": {"place": "Y", "at_least": 3}}}],
+            "plan_b.plans[0].rule.people_in.place",
+        ),
+    ],
+)
+def test_a_plan_that_could_never_be_is_refused(
+    program: Program, plans: list[Any], path: str
+) -> None:
+    response = program.post("/campaigns", money_terms(plan_b={"plans": plans}))
+    assert 422 == response.status_code
+    assert path in [fault["path"] for fault in response.json()["errors"]]
+
+
+def test_without_money_there_is_nothing_to_share_out(program: Program) -> None:
+    response = program.post("/campaigns", terms(plan_b={"plans": PLANS}))
+    problem(response, 422, "invalid", "plan_b")
 
 
 @pytest.mark.parametrize("shortfall", ["release", "topup", "proceed"])

@@ -46,7 +46,7 @@ def test_the_schema_lists_what_works_and_is_of_version_3_1(anonymous: Program, d
     assert said["openapi"].startswith("3.1")
     assert {"Rule", "Condition", "Problem"} <= said["components"]["schemas"].keys()
     text = str(said)
-    for later in ("plan_b", "x-grammar", "/log/"):
+    for later in ("x-grammar", "/log/"):
         assert later not in text
 
 

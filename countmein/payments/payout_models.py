@@ -1,0 +1,136 @@
+"""What leaves the site: payouts to organisers and suppliers, who said so, and to which account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from countmein.base.ids import uuid7
+from countmein.base.lanes import LaneModel
+
+
+class PayoutAccount(models.Model):
+    """Where an organiser's money goes: an account at the provider, which verifies its owner.
+
+    A change of the account rests for 72 hours, and everybody concerned is told.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organiser: models.ForeignKey[Any, Any] = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    provider = models.CharField(max_length=16, default="stripe")
+    provider_account_id = models.CharField(max_length=255, blank=True)
+    #: What the provider shows of the bank account, so that a change of it is seen.
+    bank_last4 = models.CharField(max_length=4, blank=True)
+    bank_fingerprint = models.CharField(max_length=64, blank=True)
+    is_verified = models.BooleanField(default=False)
+    #: When it was first given or last changed (None: it was never complete).
+    changed_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organiser"], name="one_account_per_organiser")
+        ]
+
+
+class PayoutKind(models.TextChoices):
+    ORGANISER = "organiser"
+    SUPPLIER = "supplier"
+
+
+class PayoutState(models.TextChoices):
+    #: Its money is set aside; it waits for whoever must agree, and for its time.
+    ASKED = "asked"
+    #: The outside call is under way, or an order to the bank is out.
+    SENDING = "sending"
+    PAID = "paid"
+    #: Nothing was paid, and the money is the campaign's again.
+    STOPPED = "stopped"
+    #: It was paid and has come back.
+    RETURNED = "returned"
+
+
+class Delivery(models.TextChoices):
+    """What came of a payment to a supplier, by the organiser's word."""
+
+    UNKNOWN = "unknown"
+    DELIVERED = "delivered"
+    #: Neither the thing nor the money will come.
+    LOST = "lost"
+
+
+class Payout(LaneModel):
+    """Money that leaves a campaign: to its organiser, or to a supplier for a purpose."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    kind = models.CharField(max_length=10, choices=PayoutKind)
+    #: Who is paid, as the public ledger names them: the supplier, or "organiser".
+    payee = models.CharField(max_length=48)
+    purpose = models.CharField(max_length=300)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    #: The amount by kind of pledge that it is taken from; they add up to the whole.
+    parts = models.JSONField()
+    state = models.CharField(max_length=10, choices=PayoutState, default=PayoutState.ASKED)
+    delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.UNKNOWN)
+    asked_by_id = models.UUIDField()
+    asked_at = models.DateTimeField()
+    paid_at = models.DateTimeField(null=True)
+    #: How it was paid: the provider's transfer, or the bank's reference as a person typed it.
+    reference = models.CharField(max_length=255, blank=True)
+    #: A supplier's account, if the bank is to be ordered to pay.
+    iban = models.CharField(max_length=34, blank=True)
+    attempt = models.IntegerField(default=0)
+    due_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    code = models.CharField(max_length=64, blank=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="payout_pays_something"
+            )
+        ]
+        indexes = [models.Index(fields=["lane", "campaign_id"], name="payout_by_campaign")]
+
+
+class PayoutApproval(LaneModel):
+    """Somebody who agreed to a payout; once per person."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    payout_id = models.UUIDField()
+    by_id = models.UUIDField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "payout_id", "by_id"], name="one_approval_per_person"
+            )
+        ]
+
+
+class Document(LaneModel):
+    """An invoice, a scan of a page, a photo: what a payout or a proof is shown by."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    payout_id = models.UUIDField(null=True)
+    #: The proof of a stage that it belongs to, from 1 on; None if it is a payout's.
+    stage = models.SmallIntegerField(null=True)
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=64)
+    sha256 = models.CharField(max_length=64)
+    bytes = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["lane", "campaign_id"], name="document_by_campaign")]
