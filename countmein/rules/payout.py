@@ -171,6 +171,7 @@ class Obstacle(StrEnum):
     account_unverified = "account_unverified"
     account_changed_lately = "account_changed_lately"
     owner_changed_lately = "owner_changed_lately"
+    frozen = "frozen"
     second_person_needed = "second_person_needed"
     approved_own_request = "approved_own_request"
     approved_twice = "approved_twice"
@@ -181,11 +182,15 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where the money would go, and when it or its owner last changed (None: never)."""
+    """Where the money would go, and when it or its owner last changed (None: never).
+
+    `is_frozen`: somebody who was told of a change did not recognise it.
+    """
 
     is_verified: bool
     changed_at: datetime | None = None
     owner_changed_at: datetime | None = None
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +224,7 @@ def may_pay(
         Obstacle.account_unverified: not account.is_verified,
         Obstacle.account_changed_lately: _rests(account.changed_at, now),
         Obstacle.owner_changed_lately: _rests(account.owner_changed_at, now),
+        Obstacle.frozen: account.is_frozen,
         Obstacle.second_person_needed: is_large and not others,
         Obstacle.approved_own_request: request.requested_by in request.approved_by,
         Obstacle.approved_twice: len(set(request.approved_by)) < len(request.approved_by),

@@ -220,6 +220,11 @@ def test_r_38_nothing_is_paid_for_72_hours_after_an_account_or_its_owner_changed
     assert (Obstacle.account_unverified,) == obstacles(account=Account(is_verified=False))
 
 
+def test_what_somebody_froze_is_not_paid_however_long_ago_the_change_was() -> None:
+    frozen = Account(is_verified=True, changed_at=NOW, is_frozen=True)
+    assert (Obstacle.frozen,) == obstacles(account=frozen, now=NOW + timedelta(days=400))
+
+
 def test_a_large_payout_needs_a_second_person_who_is_another() -> None:
     second, own = Obstacle.second_person_needed, Obstacle.approved_own_request
     assert (second,) == obstacles(amount_minor=5001)
