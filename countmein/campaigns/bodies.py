@@ -312,6 +312,7 @@ class CampaignBody(PlainBody):
     venue: Line = ""
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] = ""
     plan_b: SkipJsonSchema[object | None] = None
+    payout: PayoutBody | None = None
     reveal: Reveal = "always"
 
 
@@ -338,6 +339,7 @@ class CampaignPatch(Body):
     venue: Line | None = None
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] | None = None
     plan_b: SkipJsonSchema[object | None] = None
+    payout: PayoutBody | None = None
     reveal: Reveal | None = None
 
 

@@ -10,6 +10,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
+from countmein.campaigns.payout_models import HandOver, Proof, Unproven
 from countmein.rules.canonical import lane_of
 from countmein.rules.conditions import Aggregates
 from countmein.rules.states import CampaignState, Confirm, Latch, PledgeState, Shortfall
@@ -26,13 +27,16 @@ __all__ = [
     "Crowd",
     "CrowdTotal",
     "Gate",
+    "HandOver",
     "Letter",
     "Move",
     "Pledge",
+    "Proof",
     "Report",
     "StoryVersion",
     "Tally",
     "Ticket",
+    "Unproven",
     "crowd_id",
     "person_lane",
     "totals_of",
@@ -80,6 +84,8 @@ class Campaign(models.Model):
     #: What is done instead if it cannot be carried out; how it is paid out (`bodies`).
     plan_b = models.JSONField(null=True)
     payout = models.JSONField(null=True)
+    #: The site's share of what is settled, in basis points, as it stood at the launch.
+    commission_bp = models.IntegerField(default=0)
     #: How many days after being accepted a bank transfer may take; None: cards only.
     transfer_days = models.SmallIntegerField(null=True)
     #: The lapsed campaign that this one tries again, with what was within reach then.
@@ -142,6 +148,8 @@ class Gate(LaneModel):
     charging_stopped_at = models.DateTimeField(null=True)
     #: When the choices of a failed execution are closed and the plans are cleared.
     reallocate_at = models.DateTimeField(null=True)
+    #: The day on which an unproven rest goes back; None where nothing is left to prove.
+    proof_by = models.DateTimeField(null=True)
     #: Set when everybody still outside has been let go after the deadline.
     closed_at = models.DateTimeField(null=True)
 
