@@ -56,6 +56,8 @@ def take_commission(campaign_id: str) -> None:
             return
         row = _row(campaign)
         standing = max(standing_minor(campaign), 0)
+        if standing == row.settled_minor:
+            return
         step = _step(campaign.commission_bp, row, standing)
         parts = _parts(campaign, row, step.taken_minor)
         was = row.number
