@@ -83,14 +83,41 @@ class Visitor:
         """Open a page, by its path or by the whole link of a mail."""
         return send(self._opener, urllib.request.Request(urllib.parse.urljoin(self._url, path)))
 
-    def submit(self, page: Answer, *, path: str | None = None, **fields: str) -> Answer:
-        """Send the page's form back with these fields, and its hidden ones."""
+    def submit(
+        self,
+        page: Answer,
+        *,
+        path: str | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        **fields: str,
+    ) -> Answer:
+        """Send the page's form back with these fields and files, and its hidden ones."""
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
         form = {**dict(hidden), **fields}
         where = urllib.parse.urljoin(page.url, path or page.url)
-        content = urllib.parse.urlencode(form).encode()
-        request = urllib.request.Request(where, data=content, headers={"Referer": page.url})
+        content, kind = _encoded(form, files or {})
+        headers = {"Referer": page.url, "Content-Type": kind}
+        request = urllib.request.Request(where, data=content, headers=headers)
         return send(self._opener, request)
+
+
+def _encoded(form: Mapping[str, str], files: Mapping[str, tuple[str, bytes]]) -> tuple[bytes, str]:
+    """What a browser sends of a form, and how it says that it is encoded."""
+    if not files:
+        return urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded"
+    edge = "----a-form-of-a-test"
+    parts = [
+        f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in form.items()
+    ]
+    parts += [
+        f'--{edge}\r\nContent-Disposition: form-data; name="{name}"; filename="{called}"\r\n'
+        f"Content-Type: application/octet-stream\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, (called, content) in files.items()
+    ]
+    return b"".join([*parts, f"--{edge}--\r\n".encode()]), f"multipart/form-data; boundary={edge}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -245,6 +272,28 @@ class Live:
             headers={"Authorization": f"Bearer {self._published('STRIPE_API_KEY')}"},
         )
         return send(urllib.request.build_opener(), request).body
+
+    def control_provider(self, **wanted: Any) -> None:
+        """Have the provider do what only somebody else could: a card's owner, a bank."""
+        url = f"{self._published('STRIPE_API_BASE')}/_control"
+        request = urllib.request.Request(url, data=json.dumps(wanted).encode(), method="POST")
+        assert 200 == send(urllib.request.build_opener(), request).status
+
+    def sign_in(self, email: str) -> Visitor:
+        """A browser in which this organiser has signed in by the code that was mailed."""
+        browser, had = self.visitor(), len(self.mails(email))
+        page = browser.see("/account/login/")
+        asked = browser.submit(page, path="/account/login/code/", email=email)
+        self.until(lambda: len(self.mails(email)) > had)
+        link = re.search(
+            r"https?://\S+/account/login/code/confirm/\S+", self.mails(email)[-1]["text"]
+        )
+        assert link is not None, asked.text
+        form = browser.see(link[0])
+        code = re.search(r'name="code" type="text" value="([^"]+)"', form.text)
+        assert code is not None, form.text
+        browser.submit(form, path="/account/login/code/confirm/", code=code[1])
+        return browser
 
     def until(self, is_so: Callable[[], Any], seconds: float = 30) -> None:
         """Wait until something is so, at most so long."""

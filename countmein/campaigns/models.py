@@ -164,7 +164,13 @@ class Gate(LaneModel):
             # The sweep for deadlines and unfinished campaigns.
             models.Index(
                 fields=["deadline"], condition=models.Q(closed_at=None), name="gate_open_work"
-            )
+            ),
+            # The sweep for stages whose day has come.
+            models.Index(
+                fields=["proof_by"],
+                condition=models.Q(proof_by__isnull=False),
+                name="gate_to_prove",
+            ),
         ]
 
 

@@ -36,8 +36,14 @@ def tell_of_account(
     account: PayoutAccount, *, organiser: Organiser, former: Iterable[Organiser]
 ) -> None:
     """Tell everybody concerned that an organiser's bank account is another one."""
-    shown = account.bank_last4
-    letter = Letterhead(
+    once = f"account:{account.id}:{account.changed_at}"
+    with translation.override(_LANGUAGE):
+        letter = _account_letter(organiser, shown=account.bank_last4)
+    _write(once, letter, to=[organiser, *former, *site_owners()], language=_LANGUAGE)
+
+
+def _account_letter(organiser: Organiser, *, shown: str) -> Letterhead:
+    return Letterhead(
         subject=_("The account for payouts has changed: %(who)s") % {"who": organiser.email},
         lines=(
             _("Money for this organiser's campaigns will now go to another bank account."),
@@ -47,8 +53,6 @@ def tell_of_account(
         facts=((_("Account now"), _("ending in %(digits)s") % {"digits": shown}),) if shown else (),
         links=((_("Stop all payouts"), freeze_url(organiser.id)),),
     )
-    once = f"account:{account.id}:{account.changed_at}"
-    _write(once, letter, to=[organiser, *former, *site_owners()], language=_LANGUAGE)
 
 
 def tell_of_hand_over(campaign: Campaign, *, was: Organiser, now: Organiser, once: str) -> None:
@@ -72,14 +76,15 @@ def tell_of_hand_over(campaign: Campaign, *, was: Organiser, now: Organiser, onc
 
 def tell_of_freeze(*, subject_id: uuid.UUID, once: str, organisers: list[Organiser]) -> None:
     """Tell everybody concerned that payouts were stopped."""
-    letter = Letterhead(
-        subject=_("Payouts were stopped"),
-        lines=(
-            _("Somebody who was told of a change did not recognise it, and stopped all payouts."),
-            _("Only the site's owner can let them go on."),
-        ),
-        links=((_("The desk for payouts"), f"{settings.SITE_URL}/desk/payouts/"),),
-    )
+    with translation.override(_LANGUAGE):
+        letter = Letterhead(
+            subject=_("Payouts were stopped"),
+            lines=(
+                _("Somebody who was told of a change did not recognise it and stopped payouts."),
+                _("Only the site's owner can let them go on."),
+            ),
+            links=((_("The desk for payouts"), f"{settings.SITE_URL}/desk/payouts/"),),
+        )
     _write(once, letter, to=[*organisers, *site_owners()], language=_LANGUAGE)
 
 
@@ -88,6 +93,14 @@ def tell_of_payout(campaign: Campaign, payout: Payout, *, topic: str) -> None:
 
     Told before means told; call in the transaction that records it.
     """
+    with translation.override(campaign.language):
+        letter = _payout_letter(campaign, payout, topic)
+    others = [owner for owner in site_owners() if owner.id != payout.asked_by_id]
+    to = others if topic == "wanted" else [campaign.organiser]
+    _write(f"payout:{topic}:{payout.id}", letter, to=to, language=campaign.language)
+
+
+def _payout_letter(campaign: Campaign, payout: Payout, topic: str) -> Letterhead:
     subject, line, address = {
         "wanted": (
             _("A payout needs a second person: %(title)s"),
@@ -111,15 +124,12 @@ def tell_of_payout(campaign: Campaign, payout: Payout, *, topic: str) -> None:
         (_("To"), _("The organiser") if is_own else payout.payee),
     ]
     facts += [(_("For"), payout.purpose)] if payout.purpose else []
-    letter = Letterhead(
+    return Letterhead(
         subject=subject % {"title": campaign.title},
         lines=(line, *([payout.note] if topic == "stopped" and payout.note else [])),
         facts=tuple(facts),
         links=((_("Payouts"), address),),
     )
-    others = [owner for owner in site_owners() if owner.id != payout.asked_by_id]
-    to = others if topic == "wanted" else [campaign.organiser]
-    _write(f"payout:{topic}:{payout.id}", letter, to=to, language=_LANGUAGE)
 
 
 def milestone_letter(campaign: Campaign, pledge: Pledge, ballot: Ballot) -> Letterhead:

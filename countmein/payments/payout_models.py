@@ -118,6 +118,8 @@ class Payout(LaneModel):
     #: it is sent: when the provider is asked; None if a bank was ordered to pay.
     due_at = models.DateTimeField(null=True)
     claimed_at = models.DateTimeField(null=True)
+    #: Whether its organiser has heard that it was paid.
+    is_told = models.BooleanField(default=False)
     code = models.CharField(max_length=64, blank=True)
     note = models.TextField(blank=True)
 
@@ -133,6 +135,12 @@ class Payout(LaneModel):
                 fields=["due_at"],
                 condition=models.Q(state__in=["asked", "sending"]),
                 name="payout_work",
+            ),
+            # Of which the organiser is to hear.
+            models.Index(
+                fields=["lane", "campaign_id", "id"],
+                condition=models.Q(state="paid", is_told=False),
+                name="payout_news",
             ),
             # What one person asked for lately, and what waits of one person's.
             models.Index(fields=["asked_by_id", "asked_at"], name="payout_by_asker"),

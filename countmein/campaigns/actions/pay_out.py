@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
@@ -154,6 +155,7 @@ def asked(campaign: Campaign, payout_id: uuid.UUID) -> Payout:
 def pay_out(campaign_id: str) -> None:
     """Judge what is asked for of one campaign, on what the provider shows of the account now."""
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
+    _tell_paid(campaign)
     waiting = Payout.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, state=PayoutState.ASKED
     ).order_by("id")
@@ -170,6 +172,17 @@ def pay_out(campaign_id: str) -> None:
             payout = waiting.filter(id=payout_id).first()
             if payout is not None and _judge(campaign, gate, payout, may_send=True):
                 defer(pay_due, once="payments.pay_due")
+
+
+def _tell_paid(campaign: Campaign) -> None:
+    """Let the organiser know of what was paid, each once."""
+    news = Payout.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, state=PayoutState.PAID, is_told=False
+    )
+    for payout in news:
+        with transaction.atomic():
+            tell_of_payout(campaign, payout, topic="paid")
+            update(payout, was=PayoutState.PAID, is_told=True)
 
 
 def _judge(campaign: Campaign, gate: Gate, payout: Payout, *, may_send: bool = False) -> bool:
@@ -210,9 +223,11 @@ def _judge(campaign: Campaign, gate: Gate, payout: Payout, *, may_send: bool = F
 
 
 def to_judge() -> list[Any]:
-    """The campaigns with a payout that is to be judged now."""
-    due = Payout.objects.all_lanes().filter(state=PayoutState.ASKED, due_at__lte=site_now())
-    return list(due.values_list("campaign_id", flat=True).distinct())
+    """The campaigns with a payout that is to be judged now, or that was paid and is not told."""
+    is_due = Q(state=PayoutState.ASKED, due_at__lte=site_now())
+    is_news = Q(state=PayoutState.PAID, is_told=False)
+    rows = Payout.objects.all_lanes().filter(is_due | is_news)
+    return list(rows.values_list("campaign_id", flat=True).distinct())
 
 
 def judge_anew(campaign: Campaign) -> None:

@@ -11,7 +11,6 @@ from countmein.campaigns.actions.pay_out import PayoutRefused, asked
 from countmein.campaigns.documents import Upload, keep
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign
-from countmein.campaigns.payout_letters import tell_of_payout
 from countmein.campaigns.payouts import obstacles_of
 from countmein.payments.actions import payouts
 from countmein.payments.models import Delivery, Document, Payout, PayoutKind, PayoutState
@@ -37,7 +36,6 @@ def mark_paid(
         if not papers.exists():
             raise PayoutRefused("no_document")
         payouts.paid(payout, reference=reference)
-        tell_of_payout(campaign, payout, topic="paid")
 
 
 def mark_returned(*, campaign: Campaign, payout_id: uuid.UUID, note: str) -> None:

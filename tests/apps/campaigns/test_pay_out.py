@@ -46,6 +46,7 @@ def test_it_is_passed_on_once_and_the_books_and_the_provider_agree(
     campaign = settled(10_000, people=4)
     account = onboard(ana)
     site.advance(4 * DAY)
+    had = len(site.mails(ana.email))
     payout = ask_own(campaign, 30_000)
     assert {"held:money": 10_000, "pending:organiser": 30_000} == {
         name: balance
@@ -60,6 +61,8 @@ def test_it_is_passed_on_once_and_the_books_and_the_provider_agree(
     ]
     assert 30_000 == accounts_of(campaign)["paid:organiser"]
     site.work()
+    told = [m["subject"] for m in site.mails(ana.email)[had:]]
+    assert 1 == told.count(f"Paid out: {campaign.title}")
     read_lines("stripe")
     assert [] == shown(reconcile("stripe", grace=timedelta(0)))
     site.check()

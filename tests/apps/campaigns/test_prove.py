@@ -14,7 +14,7 @@ from countmein.campaigns.actions.prove import ProofRefused, close_milestone, han
 from countmein.campaigns.actions.vote import vote
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Ballot, Campaign, Pledge, Unproven
-from countmein.campaigns.payouts import funds_of
+from countmein.campaigns.payouts import funds_of, terms_of
 from countmein.members.models import Organiser
 from countmein.payments.actions.statement import read_lines
 from countmein.payments.models import Refund
@@ -200,6 +200,27 @@ def test_the_end_of_the_stages_can_be_killed_anywhere_and_gives_back_once(
     refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     assert 3 == refunds.count()
     site.check()
+
+
+def test_a_second_try_has_its_proof_later_too(
+    site: Site, launch: Any, join: Any, ana: Organiser
+) -> None:
+    campaign = launch(
+        kinds=["money"],
+        currency="EUR",
+        rule={"people": 9},
+        payout={"stages_bp": [6000, 4000], "proof_by": (site_now() + 90 * DAY).isoformat()},
+    )
+    join(campaign, "ben", amount=1_000, payment_method="pm_card_visa")
+    site.work()
+    site.advance(31 * DAY)
+    site.work()
+    again = Campaign.objects.get(follows=campaign.id)
+    was, now = terms_of(campaign), terms_of(again)
+    assert was.proof_by is not None
+    assert now.proof_by is not None
+    assert now.proof_by - again.deadline == was.proof_by - campaign.deadline
+    assert gate_of(again).proof_by is None
 
 
 def test_the_share_of_the_commission_goes_back_with_the_rest() -> None:
