@@ -141,6 +141,38 @@ def payable(funds: Funds) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnprovenEnd:
+    """What becomes of what stands when a stage was not proven in time; the three add up to it.
+
+    Kept is the payee's, spent is gone for good in processor costs and commission.
+    """
+
+    kept_minor: int
+    spent_minor: int
+    refunds_minor: int
+
+
+def end_unproven(funds: Funds, *, commission_bp: int) -> UnprovenEnd:
+    """What the proven stages released stays, paid out or not, and the rest goes back.
+
+    The commission is on what stays, so its share of the rest goes back to the backers with it.
+    """
+    kept = min(max(funds.proven_minor, funds.paid_out_minor), max(funds.net_minor, 0))
+    needed = min(kept + funds.processor_costs_minor, funds.standing_minor)
+    # The least that stays so that, its commission taken, just that much is left of it.
+    low, high = needed, funds.standing_minor
+    while low < high:
+        middle = (low + high) // 2
+        if middle - middle * commission_bp // WHOLE_BP >= needed:
+            high = middle
+        else:
+            low = middle + 1
+    return UnprovenEnd(
+        kept_minor=kept, spent_minor=low - kept, refunds_minor=funds.standing_minor - low
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A payee's account closed: gross = net + commission + processor costs + refunds (B-8)."""
 

@@ -39,7 +39,7 @@ from countmein.payments.actions.refunding import want_refunds
 from countmein.payments.models import Charge, Dispute, DisputeState, Refund
 from countmein.rules.failure import Donor, milestone_passes, settle
 from countmein.rules.money import hamilton
-from countmein.rules.payout import Funds
+from countmein.rules.payout import end_unproven as law_of_the_end
 from countmein.rules.states import CampaignState, PledgeState
 
 #: How long the backers have to look at a proof.
@@ -222,38 +222,18 @@ def end_unproven(campaign: Campaign) -> None:
         if open_milestones(campaign).exists():
             return
         funds = funds_of(campaign, gate, now=now)
-        kept, spent = kept_and_spent(funds, commission_bp=campaign.commission_bp)
+        end = law_of_the_end(funds, commission_bp=campaign.commission_bp)
         Unproven(
             lane=campaign.lane,
             campaign_id=campaign.id,
             stage=funds.approved_stages + 1,
-            kept_minor=kept,
-            spent_minor=spent,
+            kept_minor=end.kept_minor,
+            spent_minor=end.spent_minor,
             at=now,
         ).save(force_insert=True)
         Gate.objects.filter(lane=gate.lane, id=gate.id).update(proof_by=None)
-        _give_back(campaign, kept_minor=kept, spent_minor=spent)
+        _give_back(campaign, kept_minor=end.kept_minor, spent_minor=end.spent_minor)
         tell_of_proof(campaign, "unproven", once=f"unproven:{campaign.id}")
-
-
-def kept_and_spent(funds: Funds, *, commission_bp: int) -> tuple[int, int]:
-    """What the payee keeps of a campaign that ends unproven, and what is gone for good.
-
-    Kept is what the proven stages released, paid or not. The commission is on what stays, and
-    so less than before: its share of the rest goes back to the backers with it.
-    """
-    kept = min(max(funds.proven_minor, funds.paid_out_minor), max(funds.net_minor, 0))
-    costs = min(funds.processor_costs_minor, funds.standing_minor - kept)
-    stays = kept + costs
-    # The least that stays so that, its commission taken, just that much is left.
-    low, high = stays, max(funds.standing_minor, stays)
-    while low < high:
-        middle = (low + high) // 2
-        if middle - middle * commission_bp // 10_000 >= stays:
-            high = middle
-        else:
-            low = middle + 1
-    return kept, low - kept
 
 
 def _give_back(campaign: Campaign, *, kept_minor: int, spent_minor: int) -> None:

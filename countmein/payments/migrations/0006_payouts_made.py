@@ -1,4 +1,4 @@
-"""What paying out needs. Every table that is changed is empty before; nothing is locked for long."""
+"""What paying out needs. Every table that is changed was empty, so nothing is locked for long."""
 
 from django.db import migrations, models
 

@@ -14,15 +14,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from countmein.base.clock import site_now
+from countmein.campaigns import wording
 from countmein.campaigns.actions.account import thaw
 from countmein.campaigns.actions.pay_out import PayoutRefused, approve, stop_payout
 from countmein.campaigns.actions.pay_supplier import mark_paid, mark_returned
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.payout_letters import freeze_key
 from countmein.members.models import Organiser
-from countmein.payments.models import Freeze, Payout, PayoutState
+from countmein.payments.models import Freeze, Payout, PayoutKind, PayoutState
 from countmein.web.desk.money import owner_of
 from countmein.web.forms import Filled
-from countmein.web.payout_words import approvals_of, payout_rows, refusal, upload_of
+from countmein.web.payout_words import STATES, approvals_of, payout_rows, refusal, upload_of
 
 _SHOWN: Final = 100
 _NOTE_LENGTH: Final = 500
@@ -39,7 +41,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     waiting = (PayoutState.ASKED, PayoutState.SENDING)
     context = {
         "waiting": _with_campaigns(rows.filter(state__in=waiting)[:_SHOWN]),
-        "rest": _with_campaigns(rows.exclude(state__in=waiting)[:_SHOWN]),
+        "rest": _dealt_with(rows.exclude(state__in=waiting)[:_SHOWN]),
         "frozen": _frozen(),
     }
     return render(request, "desk/payouts.html", context)
@@ -53,6 +55,22 @@ def _with_campaigns(rows: Any) -> list[dict[str, Any]]:
         {**shown, "campaign": campaigns[row.campaign_id]}
         for row in listed
         for shown in payout_rows([row], campaigns[row.campaign_id], now=now)
+    ]
+
+
+def _dealt_with(rows: Any) -> list[dict[str, Any]]:
+    """The rows of a table: nothing about them is judged any more."""
+    listed = list(rows)
+    campaigns = Campaign.objects.in_bulk([row.campaign_id for row in listed])
+    return [
+        {
+            "payout": row,
+            "campaign": campaigns[row.campaign_id],
+            "is_own": row.kind == PayoutKind.ORGANISER,
+            "amount": wording.money_text(row.amount_minor, row.currency),
+            "state": STATES[row.state],
+        }
+        for row in listed
     ]
 
 
@@ -98,6 +116,7 @@ def _page(
         "campaign": campaign,
         "form": form,
         "asker": asker,
+        "freeze_path": f"/freeze/{campaign.id}/?key={freeze_key(campaign.id)}",
         "approvals": approvals,
         "may_approve": payout.state == PayoutState.ASKED
         and owner.id != payout.asked_by_id

@@ -10,7 +10,7 @@ from django.db import connection
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.pay_out import PayoutRefused
-from countmein.campaigns.actions.prove import ProofRefused, close_milestone, hand_in, kept_and_spent
+from countmein.campaigns.actions.prove import ProofRefused, close_milestone, hand_in
 from countmein.campaigns.actions.vote import vote
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Ballot, Campaign, Pledge, Unproven
@@ -18,7 +18,6 @@ from countmein.campaigns.payouts import funds_of, terms_of
 from countmein.members.models import Organiser
 from countmein.payments.actions.statement import read_lines
 from countmein.payments.models import Refund
-from countmein.rules.payout import Funds, commission, payable
 from tests.apps.campaigns.payout_acts import Settled, accounts_of, ask_own, fresh, onboard
 from tests.conftest import Site
 from tests.faults.crowd import together
@@ -221,28 +220,3 @@ def test_a_second_try_has_its_proof_later_too(
     assert now.proof_by is not None
     assert now.proof_by - again.deadline == was.proof_by - campaign.deadline
     assert gate_of(again).proof_by is None
-
-
-def test_the_share_of_the_commission_goes_back_with_the_rest() -> None:
-    """What stays is the least of which, its commission and the costs taken, the proven is left."""
-    for bp in (0, 1, 250, 300, 777, 5000):
-        for standing in (0, 1, 99, 10_000, 1_021_000):
-            for costs in (0, 40, 31_000):
-                taken = commission(settled_minor=standing, bp=bp, carried=0).taken_minor
-                funds = Funds(
-                    collected_minor=standing,
-                    processor_costs_minor=costs,
-                    commission_minor=taken,
-                    stage_bp=(6000, 4000),
-                )
-                kept, spent = kept_and_spent(funds, commission_bp=bp)
-                assert kept + spent <= max(standing, kept)
-                stays = kept + spent
-                left = Funds(
-                    collected_minor=standing,
-                    refunded_minor=standing - stays,
-                    processor_costs_minor=costs,
-                    commission_minor=commission(settled_minor=stays, bp=bp, carried=0).taken_minor,
-                )
-                if funds.net_minor >= 0:
-                    assert kept == funds.proven_minor == left.net_minor == payable(left)
