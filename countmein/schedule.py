@@ -25,24 +25,31 @@ from countmein.base.jobs import QUEUES, defer
 from countmein.base.jobs_rescue import give_back, note_worker
 from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.accept import stopped
+from countmein.campaigns.actions.account import look_at_account_by_itself
 from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
 from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
+from countmein.campaigns.actions.commission import take_commission, to_take
 from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.pay_out import pay_out, to_judge
+from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
-from countmein.campaigns.models import Ballot, Gate
+from countmein.campaigns.models import Ballot, BallotKind, Gate
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
 from countmein.payments import events
 from countmein.payments.actions import due as payments
+from countmein.payments.actions.accounts import to_look_at
 from countmein.payments.models import (
     Charge,
     ChargeState,
     HostedPage,
     Mandate,
     PageState,
+    Payout,
+    PayoutState,
     Refund,
     RefundState,
 )
@@ -72,6 +79,12 @@ def sweep() -> None:
     _hand_out(reallocate, "reallocate", to_reallocate())
     _hand_out(close_ballots, "close_ballots", ballots_to_close())
     _hand_out(ask_anew, "ask_anew", to_ask_anew())
+    _hand_out(take_commission, "commission", to_take())
+    _hand_out(prove, "prove", to_prove())
+    _hand_out(pay_out, "pay_out", to_judge())
+    for organiser_id in to_look_at():
+        id = str(organiser_id)
+        defer(look_at_account_by_itself, once=f"account:{id}", organiser_id=id)
     due = [*payments.due_jobs()]
     due += [events.read_events] if events.has_news() else []
     due += [outreach.send] if outreach.has_due() else []
@@ -160,6 +173,12 @@ def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
         ("due_at", Charge.objects.all_lanes().filter(state=ChargeState.DUE)),
         ("due_at", Refund.objects.all_lanes().filter(state=RefundState.DUE)),
         ("expires_at", HostedPage.objects.all_lanes().filter(state=PageState.OPEN)),
+        ("due_at", Payout.objects.all_lanes().filter(state=PayoutState.ASKED)),
+        ("proof_by", Gate.objects.all_lanes()),
+        (
+            "ends_at",
+            Ballot.objects.all_lanes().filter(kind=BallotKind.MILESTONE, closed_at=None),
+        ),
     )
     firsts = [_first(found, field, after=after, until=until) for field, found in rows]
     unasked = Gate.objects.all_lanes().filter(state=CampaignState.open, reminded_at=None)
@@ -198,6 +217,10 @@ def _unfinished(now: datetime) -> list[str]:
         "reallocating": to_reallocate,
         "ballots": ballots_to_close,
         "asking anew": to_ask_anew,
+        "commission": to_take,
+        "proofs": to_prove,
+        "payouts to judge": to_judge,
+        "accounts": to_look_at().exists,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,
@@ -224,6 +247,7 @@ def chores() -> None:
     outreach.park_orphans()
     forget_old()
     _hand_out(settle, "settle", stopped())
+    _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:
         # Finished jobs are of no further use, nor are failed ones that the sweep repeats; their
         # events outweigh them.

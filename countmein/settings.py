@@ -141,6 +141,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")
 CHECKOUT_ORIGIN = STRIPE_API_BASE or "https://checkout.stripe.com"
+ACCOUNTS_ORIGIN = STRIPE_API_BASE or "https://connect.stripe.com"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -149,8 +150,9 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF],
         "font-src": [SELF],
         "connect-src": [SELF],
-        # A form that ends in the provider's page for cards: browsers judge the whole way there.
-        "form-action": [SELF, CHECKOUT_ORIGIN],
+        # A form that ends in the provider's page for cards, or for an organiser's account: browsers
+        # judge the whole way there.
+        "form-action": [SELF, *sorted({CHECKOUT_ORIGIN, ACCOUNTS_ORIGIN})],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
@@ -162,6 +164,11 @@ STRIPE_API_KEY = os.environ.get("STRIPE_API_KEY", "")
 STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 # Stripe allows 25 requests a second on one endpoint; the sandbox bears more.
 CHARGES_PER_SECOND = int(os.environ.get("CHARGES_PER_SECOND", "500" if SANDBOX else "20"))
+
+# What one person may pay out alone, in minor units of any currency; above it a second one agrees.
+PAYOUT_ALONE_UP_TO_MINOR = int(os.environ.get("PAYOUT_ALONE_UP_TO_MINOR", "100000"))
+# The site's own share of what is settled, in basis points; fixed for a campaign when it launches.
+COMMISSION_BP = int(os.environ.get("COMMISSION_BP", "0"))
 
 SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import http.cookiejar
 import json
 import os
 import re
@@ -26,71 +24,14 @@ from typing import Any
 
 import pytest
 
+from tests.visitor import Answer, Visitor, send
+
 CHECKOUT = Path(__file__).parents[1]
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LOG_LINES = 25
 #: What the plugin for the tests inside a process has set: this site has services of its own.
 _FOREIGN = ("COUNTMEIN_", "STRIPE_", "DATABASE_URL", "SMTP_URL", "OUTBOX_URL", "CHARGES_", "DJANGO")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a door said."""
-
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
-    url: str
-
-    @property
-    def body(self) -> Any:
-        """The JSON in it."""
-        return json.loads(self.raw)
-
-    @property
-    def text(self) -> str:
-        """The page as it was sent."""
-        return self.raw.decode()
-
-    @property
-    def words(self) -> str:
-        """The page as it is read: no tags, no entities, single spaces."""
-        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", self.text)).split())
-
-
-def send(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> Answer:
-    """Send a request; an error status is an answer like any other."""
-    try:
-        reply = opener.open(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        reply = error
-    with reply:
-        return Answer(
-            status=reply.status, headers=dict(reply.headers), raw=reply.read(), url=reply.url
-        )
-
-
-class Visitor:
-    """Somebody with a browser that has cookies and no JavaScript."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(cookies)
-
-    def see(self, path: str) -> Answer:
-        """Open a page, by its path or by the whole link of a mail."""
-        return send(self._opener, urllib.request.Request(urllib.parse.urljoin(self._url, path)))
-
-    def submit(self, page: Answer, *, path: str | None = None, **fields: str) -> Answer:
-        """Send the page's form back with these fields, and its hidden ones."""
-        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-        form = {**dict(hidden), **fields}
-        where = urllib.parse.urljoin(page.url, path or page.url)
-        content = urllib.parse.urlencode(form).encode()
-        request = urllib.request.Request(where, data=content, headers={"Referer": page.url})
-        return send(self._opener, request)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -245,6 +186,28 @@ class Live:
             headers={"Authorization": f"Bearer {self._published('STRIPE_API_KEY')}"},
         )
         return send(urllib.request.build_opener(), request).body
+
+    def control_provider(self, **wanted: Any) -> None:
+        """Have the provider do what only somebody else could: a card's owner, a bank."""
+        url = f"{self._published('STRIPE_API_BASE')}/_control"
+        request = urllib.request.Request(url, data=json.dumps(wanted).encode(), method="POST")
+        assert 200 == send(urllib.request.build_opener(), request).status
+
+    def sign_in(self, email: str) -> Visitor:
+        """A browser in which this organiser has signed in by the code that was mailed."""
+        browser, had = self.visitor(), len(self.mails(email))
+        page = browser.see("/account/login/")
+        asked = browser.submit(page, path="/account/login/code/", email=email)
+        self.until(lambda: len(self.mails(email)) > had)
+        link = re.search(
+            r"https?://\S+/account/login/code/confirm/\S+", self.mails(email)[-1]["text"]
+        )
+        assert link is not None, asked.text
+        form = browser.see(link[0])
+        code = re.search(r'name="code" type="text" value="([^"]+)"', form.text)
+        assert code is not None, form.text
+        browser.submit(form, path="/account/login/code/confirm/", code=code[1])
+        return browser
 
     def until(self, is_so: Callable[[], Any], seconds: float = 30) -> None:
         """Wait until something is so, at most so long."""

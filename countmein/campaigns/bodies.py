@@ -33,6 +33,11 @@ GRAMMAR_MARK: Final = "x-grammar"
 #: A pledge is small; a campaign's story may be long.
 PLEDGE_LIMIT_BYTES: Final = 16 * 1024
 BODY_LIMIT_BYTES: Final = 256 * 1024
+#: Forms with documents: three files of 2 MB, and what is typed beside them.
+UPLOAD_LIMIT_BYTES: Final = 6 * 1024 * 1024 + BODY_LIMIT_BYTES
+_UPLOADS: Final = re.compile(
+    r"/organise/[^/]+/(payouts|proof)/|/desk/payouts/[^/]+/paid/", re.ASCII
+)
 #: Price times units must fit 64 bits even where somebody takes all there is.
 MAX_UNIT_PRICE_MINOR: Final = 10**9
 
@@ -48,6 +53,8 @@ _INSTANT: Final = re.compile(
 
 def body_limit_bytes(path: str) -> int:
     """How long a body the door at this address takes."""
+    if _UPLOADS.fullmatch(path):
+        return UPLOAD_LIMIT_BYTES
     return PLEDGE_LIMIT_BYTES if "/pledges" in path else BODY_LIMIT_BYTES
 
 
@@ -335,6 +342,7 @@ class CampaignBody(PlainBody):
     venue: Line = ""
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] = ""
     plan_b: PlanBBody | None = None
+    payout: PayoutBody | None = None
     reveal: Reveal = "always"
 
 
@@ -361,6 +369,7 @@ class CampaignPatch(Body):
     venue: Line | None = None
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] | None = None
     plan_b: PlanBBody | None = None
+    payout: PayoutBody | None = None
     reveal: Reveal | None = None
 
 

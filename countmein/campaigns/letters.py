@@ -219,6 +219,7 @@ def refunded_letter(campaign: Campaign, *, amount_minor: int, reason: str) -> Le
     why = {
         "condition": _("After cards had failed, your own condition no longer held."),
         "shortfall": _("After cards had failed, the campaign fell short of its goal."),
+        "no_proof": _("No proof was accepted in time, so what was not released goes back."),
     }.get(reason, _("The campaign was cancelled."))
     return Letterhead(
         subject=_("Refund: %(title)s") % {"title": campaign.title},

@@ -10,6 +10,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
+from countmein.campaigns.payout_models import HandOver, Proof, Unproven
 from countmein.campaigns.plan_b_models import Failure, PlanShare
 from countmein.rules.canonical import lane_of
 from countmein.rules.conditions import Aggregates
@@ -28,14 +29,17 @@ __all__ = [
     "CrowdTotal",
     "Failure",
     "Gate",
+    "HandOver",
     "Letter",
     "Move",
     "PlanShare",
     "Pledge",
+    "Proof",
     "Report",
     "StoryVersion",
     "Tally",
     "Ticket",
+    "Unproven",
     "crowd_id",
     "person_lane",
     "totals_of",
@@ -83,6 +87,8 @@ class Campaign(models.Model):
     #: What is done instead if it cannot be carried out; how it is paid out (`bodies`).
     plan_b = models.JSONField(null=True)
     payout = models.JSONField(null=True)
+    #: The site's share of what is settled, in basis points, as it stood at the launch.
+    commission_bp = models.IntegerField(default=0)
     #: How many days after being accepted a bank transfer may take; None: cards only.
     transfer_days = models.SmallIntegerField(null=True)
     #: The lapsed campaign that this one tries again, with what was within reach then.
@@ -147,6 +153,8 @@ class Gate(LaneModel):
     executing_at = models.DateTimeField(null=True)
     #: When the choices of a failed execution are closed and the plans are cleared.
     reallocate_at = models.DateTimeField(null=True)
+    #: The day on which an unproven rest goes back; None where nothing is left to prove.
+    proof_by = models.DateTimeField(null=True)
     #: Set when everybody still outside has been let go after the deadline.
     closed_at = models.DateTimeField(null=True)
 
@@ -161,7 +169,13 @@ class Gate(LaneModel):
             # The sweep for deadlines and unfinished campaigns.
             models.Index(
                 fields=["deadline"], condition=models.Q(closed_at=None), name="gate_open_work"
-            )
+            ),
+            # The sweep for stages whose day has come.
+            models.Index(
+                fields=["proof_by"],
+                condition=models.Q(proof_by__isnull=False),
+                name="gate_to_prove",
+            ),
         ]
 
 

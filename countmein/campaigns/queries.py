@@ -25,6 +25,7 @@ from countmein.campaigns.models import (
     totals_of,
 )
 from countmein.campaigns.own_pledge import pledge_by_code
+from countmein.campaigns.payouts import terms_of
 from countmein.campaigns.plan_queries import plan_b_view
 from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
@@ -157,6 +158,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "venue": campaign.venue or None,
         "hours": campaign.hours or None,
         "reveal": campaign.reveal,
+        "payout": payout_view(campaign),
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
@@ -167,6 +169,13 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "settled_at": gate.settled_at,
         "history": [{"at": move.at, "state": move.state} for move in history],
     }
+
+
+def payout_view(campaign: Campaign) -> dict[str, Any] | None:
+    """How a campaign that takes money pays out, whether its organiser said so or not."""
+    if not campaign.takes_money:
+        return None
+    return terms_of(campaign).model_dump(mode="python")
 
 
 def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:

@@ -117,6 +117,38 @@ _QUERIES: dict[str, str] = {
               WHERE kind IN ('dispute', 'dispute_won', 'dispute_lost') GROUP BY 1, 2) t
              ON t.source_ref = d.id AND t.kind = d.kind
         WHERE d.amount_minor IS DISTINCT FROM t.amount_minor""",
+    # What is asked for is set aside, what is paid is paid, and nothing else.
+    "ledger_matches_payouts": """
+        SELECT coalesce(p.id, t.source_ref) FROM payments_payout p
+        FULL JOIN (SELECT source_ref,
+                sum(CASE kind WHEN 'earmark' THEN amount_minor WHEN 'payout_back' THEN 0
+                    ELSE -amount_minor END) AS pending,
+                sum(CASE kind WHEN 'payout' THEN amount_minor WHEN 'payout_back'
+                    THEN -amount_minor ELSE 0 END) AS paid
+              FROM ledger_transfer
+              WHERE kind IN ('earmark', 'earmark_back', 'payout', 'payout_back') GROUP BY 1) t
+             ON t.source_ref = p.id
+        WHERE coalesce(t.pending, 0) <> CASE WHEN p.state IN ('asked', 'sending')
+                                        THEN p.amount_minor ELSE 0 END
+           OR coalesce(t.paid, 0) <> CASE WHEN p.state = 'paid' THEN p.amount_minor ELSE 0 END""",
+    # The commission is the floor of its share, and so the books say; what was booked a minute ago
+    # or earlier is in it.
+    "commission_is_its_share": """
+        SELECT k.id FROM campaigns_campaign k JOIN campaigns_gate g ON g.id = k.id
+        LEFT JOIN payments_commissiontaken c ON c.lane = g.lane AND c.id = g.id,
+        LATERAL (SELECT
+                sum(CASE WHEN t.source IN ('backers', 'disputed') THEN t.amount_minor ELSE 0 END
+                  - CASE WHEN t.destination IN ('backers', 'disputed') THEN t.amount_minor
+                    ELSE 0 END) AS standing,
+                sum(CASE t.kind WHEN 'commission' THEN t.amount_minor WHEN 'commission_back'
+                    THEN -t.amount_minor ELSE 0 END) AS booked,
+                max(('x' || substr(replace(t.id::text, '-', ''), 1, 12))::bit(48)::bigint) AS latest
+              FROM ledger_transfer t WHERE t.lane = g.lane AND t.campaign_id = g.id) t
+        WHERE g.settled_at IS NOT NULL AND k.commission_bp > 0 AND (
+              coalesce(c.taken_minor, 0) <> coalesce(c.settled_minor, 0) * k.commission_bp / 10000
+           OR coalesce(c.taken_minor, 0) <> coalesce(t.booked, 0)
+           OR greatest(coalesce(t.standing, 0), 0) <> coalesce(c.settled_minor, 0)
+              AND t.latest < extract(epoch FROM clock_timestamp() - interval '1 minute') * 1000)""",
     "nothing_is_stuck": """
         SELECT id FROM payments_refund WHERE state = 'stuck'""",
 }

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from countmein.base.problems import Fault
 from countmein.campaigns.bodies import CampaignBody
 from countmein.rules import conditions
+from countmein.rules.payout import WHOLE_BP
 from countmein.rules.states import Kind
 from countmein.rules.tipping import can_hold
 
@@ -43,6 +44,7 @@ def require_terms(body: CampaignBody, *, now: datetime) -> None:
         *_per_kind_faults(body),
         *_period_faults(body),
         *_plan_b_faults(body),
+        *_payout_faults(body),
     )
     if faults:
         raise TermsRefused(faults)
@@ -148,6 +150,27 @@ def plan_rule_of(body: CampaignBody, rule: object, *, path: str) -> conditions.C
         places=frozenset(body.places),
         pledges_allowed=False,
     )
+
+
+def _payout_faults(body: CampaignBody) -> Iterator[Fault]:
+    if body.payout is None:
+        return
+    said = body.payout
+    if not CHARGED_KINDS & set(body.kinds):
+        detail = "only money that is charged is paid out"
+        yield Fault(path="payout", reason="unknown_kind", detail=detail)
+    if sum(said.stages_bp) != WHOLE_BP:
+        detail = "the stages add up to 10,000 basis points"
+        yield Fault(path="payout.stages_bp", reason="out_of_range", detail=detail)
+    if len(said.stages_bp) > 1 and said.proof_by is None:
+        detail = "more than one stage needs a day by which the proof is there"
+        yield Fault(path="payout.proof_by", reason="missing", detail=detail)
+    if said.proof_by is not None and said.proof_by <= body.deadline:
+        detail = "the proof comes after the deadline"
+        yield Fault(path="payout.proof_by", reason="out_of_order", detail=detail)
+    elif said.proof_by is not None and said.proof_by > _years_after(body.deadline):
+        detail = "at most five years after the deadline"
+        yield Fault(path="payout.proof_by", reason="too_far", detail=detail)
 
 
 @cache

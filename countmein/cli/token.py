@@ -12,11 +12,14 @@ def run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="countmein token")
     parser.add_argument("--email", required=True, type=_address, help="the organiser's address")
     parser.add_argument("--name", default="", help="how the organiser is called on pages")
+    parser.add_argument(
+        "--owner", action="store_true", help="they run the site, like the very first one"
+    )
     chosen = parser.parse_args(arguments)
     enter_django(home())
     from countmein.members.actions import token_for
 
-    print(token_for(email=chosen.email, name=chosen.name))
+    print(token_for(email=chosen.email, name=chosen.name, is_owner=chosen.owner))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from typing import Any
 
 from django.db.models import Sum
@@ -24,6 +25,22 @@ def balances(*, lane: int, campaign_id: uuid.UUID) -> dict[tuple[str, str], int]
             key = (account, currency)
             totals[key] = totals.get(key, 0) + sign * amount
     return totals
+
+
+def totals(*, lane: int, campaign_id: uuid.UUID) -> Counter[str]:
+    """The balance of each account of a campaign, which has one currency; 0 for any other."""
+    found = balances(lane=lane, campaign_id=campaign_id)
+    sums = Counter[str]()
+    for (account, _currency), balance in found.items():
+        sums[account] += balance
+    return sums
+
+
+def by_event(*, lane: int, campaign_id: uuid.UUID) -> Counter[str]:
+    """How much each kind of event has moved in a campaign, minor units."""
+    rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id)
+    moved: list[tuple[str, int]] = list(rows.values_list("kind").annotate(Sum("amount_minor")))
+    return Counter(dict(moved))
 
 
 def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:

@@ -85,11 +85,11 @@ def _contact(person: Person, who: Enrolled) -> Contact:
     )
 
 
-def token_for(*, email: str, name: str = "") -> str:
+def token_for(*, email: str, name: str = "", is_owner: bool = False) -> str:
     """Make a token for the organiser with this address, and the organiser if there is none.
 
     Only the token's digest is kept. The first organiser made here is the site's owner: whoever
-    can run the command on an empty site runs the site.
+    can run the command on an empty site runs the site. `is_owner` makes a further one.
     """
     with transaction.atomic():
         organiser = Organiser.objects.filter(email__iexact=email).first()
@@ -97,7 +97,7 @@ def token_for(*, email: str, name: str = "") -> str:
             organiser = Organiser.objects.create_user(email=email, name=name)
             # Not verified: the first code that is mailed and typed in shows whose mailbox it is.
             EmailAddress.objects.create(user=organiser, email=organiser.email.lower(), primary=True)
-        if not Organiser.objects.filter(is_owner=True).exists():
+        if is_owner or not Organiser.objects.filter(is_owner=True).exists():
             organiser.is_owner = True
         organiser.name = name or organiser.name
         organiser.save()

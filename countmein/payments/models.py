@@ -9,8 +9,10 @@ from django.db import models
 from countmein.base.ids import uuid7
 from countmein.base.lanes import LaneModel
 from countmein.payments.payout_models import (
+    CommissionTaken,
     Delivery,
     Document,
+    Freeze,
     Payout,
     PayoutAccount,
     PayoutApproval,
@@ -31,6 +33,7 @@ __all__ = [
     "Attempt",
     "Charge",
     "ChargeState",
+    "CommissionTaken",
     "Consent",
     "Delivery",
     "Discrepancy",
@@ -38,6 +41,7 @@ __all__ = [
     "Dispute",
     "DisputeState",
     "Document",
+    "Freeze",
     "HostedPage",
     "Mandate",
     "MandateState",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -38,6 +38,28 @@ class PayoutAccount(models.Model):
         ]
 
 
+class Freeze(models.Model):
+    """A stop to all payouts of an organiser or of a campaign (`subject_id` is the id of either).
+
+    Whoever was told of a change and did not recognise it sets it; the site's owner ends it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject_id = models.UUIDField()
+    at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by_id = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject_id"],
+                condition=models.Q(ended_at=None),
+                name="one_open_freeze_per_subject",
+            )
+        ]
+
+
 class PayoutKind(models.TextChoices):
     ORGANISER = "organiser"
     SUPPLIER = "supplier"
@@ -67,6 +89,7 @@ class Delivery(models.TextChoices):
 class Payout(LaneModel):
     """Money that leaves a campaign: to its organiser, or to a supplier for a purpose."""
 
+    work_states: ClassVar = (PayoutState.SENDING,)
     distribution = "campaign"
     campaign_id = models.UUIDField()
     kind = models.CharField(max_length=10, choices=PayoutKind)
@@ -84,11 +107,19 @@ class Payout(LaneModel):
     paid_at = models.DateTimeField(null=True)
     #: How it was paid: the provider's transfer, or the bank's reference as a person typed it.
     reference = models.CharField(max_length=255, blank=True)
+    #: The provider's name of the account that it is sent to; it stays the same at every try.
+    destination = models.CharField(max_length=255, blank=True)
     #: A supplier's account, if the bank is to be ordered to pay.
     iban = models.CharField(max_length=34, blank=True)
     attempt = models.IntegerField(default=0)
+    #: When nothing stood in its way any more; a supplier's may be paid at the bank from then on.
+    agreed_at = models.DateTimeField(null=True)
+    #: While it is asked for: when it is judged again, None if only a person can help it on. While
+    #: it is sent: when the provider is asked; None if a bank was ordered to pay.
     due_at = models.DateTimeField(null=True)
     claimed_at = models.DateTimeField(null=True)
+    #: Whether its organiser has heard that it was paid.
+    is_told = models.BooleanField(default=False)
     code = models.CharField(max_length=64, blank=True)
     note = models.TextField(blank=True)
 
@@ -98,7 +129,27 @@ class Payout(LaneModel):
                 condition=models.Q(amount_minor__gt=0), name="payout_pays_something"
             )
         ]
-        indexes = [models.Index(fields=["lane", "campaign_id"], name="payout_by_campaign")]
+        indexes = [
+            models.Index(fields=["lane", "campaign_id"], name="payout_by_campaign"),
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(state__in=["asked", "sending"]),
+                name="payout_work",
+            ),
+            # Of which the organiser is to hear.
+            models.Index(
+                fields=["lane", "campaign_id", "id"],
+                condition=models.Q(state="paid", is_told=False),
+                name="payout_news",
+            ),
+            # What one person asked for lately, and what waits of one person's.
+            models.Index(fields=["asked_by_id", "asked_at"], name="payout_by_asker"),
+            # The desk's list, and the line of the provider's statement that is about one.
+            models.Index(fields=["state", "asked_at"], name="payout_by_state"),
+            models.Index(
+                fields=["reference"], condition=~models.Q(reference=""), name="payout_by_reference"
+            ),
+        ]
 
 
 class PayoutApproval(LaneModel):
@@ -124,7 +175,8 @@ class Document(LaneModel):
     distribution = "campaign"
     campaign_id = models.UUIDField()
     payout_id = models.UUIDField(null=True)
-    #: The proof of a stage that it belongs to, from 1 on; None if it is a payout's.
+    #: The proof that it belongs to, and the stage that it is to prove; None if it is a payout's.
+    proof_id = models.UUIDField(null=True)
     stage = models.SmallIntegerField(null=True)
     name = models.CharField(max_length=200)
     media_type = models.CharField(max_length=64)
@@ -134,3 +186,22 @@ class Document(LaneModel):
 
     class Meta:
         indexes = [models.Index(fields=["lane", "campaign_id"], name="document_by_campaign")]
+
+
+class CommissionTaken(LaneModel):
+    """How much of one campaign's commission is taken; its id is the campaign's.
+
+    Written by `campaigns.actions.commission` alone: each step is one entry in the books.
+    """
+
+    distribution = "campaign"
+    #: The steps so far, each booked under its number.
+    number = models.IntegerField(default=0)
+    #: What stood when it was last worked out, and the share of it that was taken.
+    settled_minor = models.BigIntegerField(default=0)
+    taken_minor = models.BigIntegerField(default=0)
+    #: The fraction of a minor unit that was not taken yet, in ten-thousandths.
+    carried = models.IntegerField(default=0)
+    #: What was taken by kind of pledge; they add up to the whole.
+    parts = models.JSONField(default=dict)
+    at = models.DateTimeField()

@@ -141,6 +141,38 @@ def payable(funds: Funds) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnprovenEnd:
+    """What becomes of what stands when a stage was not proven in time; the three add up to it.
+
+    Kept is the payee's, spent is gone for good in processor costs and commission.
+    """
+
+    kept_minor: int
+    spent_minor: int
+    refunds_minor: int
+
+
+def end_unproven(funds: Funds, *, commission_bp: int) -> UnprovenEnd:
+    """What the proven stages released stays, paid out or not, and the rest goes back.
+
+    The commission is on what stays, so its share of the rest goes back to the backers with it.
+    """
+    kept = min(max(funds.proven_minor, funds.paid_out_minor), max(funds.net_minor, 0))
+    needed = min(kept + funds.processor_costs_minor, funds.standing_minor)
+    # The least that stays so that, its commission taken, just that much is left of it.
+    low, high = needed, funds.standing_minor
+    while low < high:
+        middle = (low + high) // 2
+        if middle - middle * commission_bp // WHOLE_BP >= needed:
+            high = middle
+        else:
+            low = middle + 1
+    return UnprovenEnd(
+        kept_minor=kept, spent_minor=low - kept, refunds_minor=funds.standing_minor - low
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A payee's account closed: gross = net + commission + processor costs + refunds (B-8)."""
 
@@ -171,6 +203,7 @@ class Obstacle(StrEnum):
     account_unverified = "account_unverified"
     account_changed_lately = "account_changed_lately"
     owner_changed_lately = "owner_changed_lately"
+    frozen = "frozen"
     second_person_needed = "second_person_needed"
     approved_own_request = "approved_own_request"
     approved_twice = "approved_twice"
@@ -181,11 +214,15 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where the money would go, and when it or its owner last changed (None: never)."""
+    """Where the money would go, and when it or its owner last changed (None: never).
+
+    `is_frozen`: somebody who was told of a change did not recognise it.
+    """
 
     is_verified: bool
     changed_at: datetime | None = None
     owner_changed_at: datetime | None = None
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +256,7 @@ def may_pay(
         Obstacle.account_unverified: not account.is_verified,
         Obstacle.account_changed_lately: _rests(account.changed_at, now),
         Obstacle.owner_changed_lately: _rests(account.owner_changed_at, now),
+        Obstacle.frozen: account.is_frozen,
         Obstacle.second_person_needed: is_large and not others,
         Obstacle.approved_own_request: request.requested_by in request.approved_by,
         Obstacle.approved_twice: len(set(request.approved_by)) < len(request.approved_by),

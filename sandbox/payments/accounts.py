@@ -1,5 +1,6 @@
 """Connect: accounts that money is passed on to, and what they still have to say."""
 
+import hashlib
 import re
 import secrets
 from typing import Any
@@ -163,6 +164,7 @@ def _add_bank(account: Object, given: object) -> Object:
         "country": text(given, "country") or account["country"],
         "currency": currency,
         "default_for_currency": True,
+        "fingerprint": hashlib.sha256(number.encode()).hexdigest()[:16],
         "last4": number[-4:],
         "status": "new",
     }

@@ -26,11 +26,13 @@ def _all(connection: sqlite3.Connection, kind: str) -> list[dict[str, Any]]:
 
 
 def _tried(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """Every try to take money. Money that is only held was not taken."""
+    """Every try to take money. Money that is only held was not taken, and what is passed on to a
+    connected account only shows there as a payment."""
     return [
         each
         for each in _all(connection, "charge")
-        if each["status"] != "succeeded" or each.get("captured", True)
+        if (each["status"] != "succeeded" or each.get("captured", True))
+        and "source_transfer" not in each
     ]
 
 

@@ -25,6 +25,9 @@ OWN_BY_SESSION: Final = Row(302, 404, 2, 404)
 OWNERS_DESK: Final = Row(302, 404, 404, 2)
 SIGNED_IN: Final = Row(302, 2, 2, 2)
 
+#: Of nothing that is there.
+NO_ID: Final = "00000000-0000-7000-8000-000000000000"
+
 #: The URL pattern as the resolver names it → (method, address to ask, row), several if it has more.
 MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "healthz": [("GET", "/healthz", EVERYBODY)],
@@ -185,6 +188,45 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "organise/<code>/cancel/": [
         ("GET", "/organise/{code}/cancel/", OWN_BY_SESSION),
         ("POST", "/organise/{code}/cancel/", Row(302, 404, 422, 404)),
+    ],
+    "organise/account/": [
+        ("GET", "/organise/account/", SIGNED_IN),
+        ("POST", "/organise/account/", Row(302, 302, 302, 302)),
+    ],
+    "organise/account/back/": [("GET", "/organise/account/back/", Row(302, 302, 302, 302))],
+    "organise/<code>/payouts/": [
+        ("GET", "/organise/{code}/payouts/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/payouts/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/payouts/<uuid:id>/stop/": [
+        ("POST", f"/organise/{{code}}/payouts/{NO_ID}/stop/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/payouts/<uuid:id>/delivery/": [
+        ("POST", f"/organise/{{code}}/payouts/{NO_ID}/delivery/", Row(302, 404, 302, 404)),
+    ],
+    "organise/<code>/proof/": [
+        ("GET", "/organise/{code}/proof/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/proof/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/hand-over/": [
+        ("GET", "/organise/{code}/hand-over/", OWN_BY_SESSION),
+        ("POST", "/organise/{code}/hand-over/", Row(302, 404, 422, 404)),
+    ],
+    "organise/<code>/backers.csv": [("GET", "/organise/{code}/backers.csv", OWN_BY_SESSION)],
+    "c/<code>/documents/<uuid:id>/": [("GET", f"/c/{{code}}/documents/{NO_ID}/", NOBODY)],
+    "freeze/<uuid:id>/": [
+        ("GET", f"/freeze/{NO_ID}/", NOBODY),
+        ("POST", f"/freeze/{NO_ID}/?key=guessed", NOBODY),
+    ],
+    "desk/payouts/": [("GET", "/desk/payouts/", OWNERS_DESK)],
+    "desk/payouts/freeze/<uuid:id>/": [
+        ("POST", f"/desk/payouts/freeze/{NO_ID}/", Row(302, 404, 404, 302)),
+    ],
+    "desk/payouts/<uuid:id>/": [
+        ("GET", f"/desk/payouts/{NO_ID}/", Row(302, 404, 404, 404)),
+    ],
+    "desk/payouts/<uuid:id>/<verb>/": [
+        ("POST", f"/desk/payouts/{NO_ID}/approve/", Row(302, 404, 404, 404)),
     ],
     "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
     "desk/money/<uuid:id>/": [

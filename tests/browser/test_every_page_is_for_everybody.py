@@ -22,11 +22,13 @@ PUBLIC = (
     "mine-unconfirmed", "mine-waiting", "mine-purchase", "mine-presence", "mine-call",
     "mine-hours", "mine-withdrawn", "change", "withdraw", "confirmed", "outbox",
     "outbox-letter", "outbox-voucher", "missing", "login", "login-code", "signup", "signup-sent",
+    "freeze", "campaign-proof", "ledger-paid",
 )  # fmt: skip
 ORGANISE = (
     "desk", "choose", "new-fund", "new-faulty", "draft", "edit", "rehearse", "rehearse-bare",
     "ask-launch", "launch-refused", "watch-open", "watch-settled", "story", "thank", "cancel",
-    "logout",
+    "logout", "payouts", "payouts-faulty", "account", "hand-over", "proof", "proof-wanted",
+    "desk-payouts", "desk-payout", "desk-payout-faulty",
 )  # fmt: skip
 #: Also looked at in the dark.
 DARK = ("home", "campaign-open", "pledge-faulty", "mine-waiting", "watch-settled", "rehearse")
@@ -43,6 +45,7 @@ def world(live: Live, ana: str) -> dict[str, str]:
     live.rest()
     council = live.mails("council@example.org")[-1]["id"]
     buyer = kept["purchase"][0]
+    paying = payouts(live, ana)
     voucher = live.mails(buyer.address("ben"))[-1]["id"]
     return {
         "home": "/",
@@ -86,6 +89,7 @@ def world(live: Live, ana: str) -> dict[str, str]:
         "thank": f"/organise/{buyer.code}/thank/",
         "cancel": f"/organise/{story.code}/cancel/",
         "logout": "/account/logout/",
+        **paying,
     }
 
 
@@ -95,6 +99,48 @@ def tipped(live: Live, ana: str, kind: str) -> tuple[Story, dict[str, Any]]:
     made = story.join("ben", **pledge(kind, public_name=True))
     story.until("settled")
     return story, made
+
+
+def payouts(live: Live, ana: str) -> dict[str, str]:
+    """Pages about money that leaves: one payment made, one that waits, a proof being voted on."""
+    by = (live.now() + timedelta(days=90)).isoformat()
+    staged = {"stages_bp": [6000, 4000], "proof_by": by, "holdback_bp": 0}
+    shown, wanted = (
+        launch(live, ana, **campaign("money", rule={"people": 1}, payout=staged)) for _ in range(2)
+    )
+    for story in (shown, wanted):
+        story.join("ben", kind="money", amount=500_000, payment_method="pm_card_visa")
+        story.until("settled")
+    browser = live.sign_in("ana@example.org")
+    path, paper = f"/organise/{shown.code}/payouts/", {"document": ("invoice.pdf", b"%PDF-1.4")}
+    ids: list[str] = []
+    for amount in ("90", "2500"):
+        said = {"to": "supplier", "payee": "The paper", "purpose": "Half a page"}
+        page = browser.submit(
+            browser.see(path), path=path, files=paper, supplier_amount=amount, **said
+        )
+        found = re.findall(r"/payouts/([0-9a-f-]{36})/stop/", page.text)
+        ids += [id for id in found if id not in ids]
+    desk = f"/desk/payouts/{ids[0]}/"
+    browser.submit(browser.see(desk), path=f"{desk}paid/", files=paper, reference="E2E-1")
+    proof = f"/organise/{shown.code}/proof/"
+    browser.submit(browser.see(proof), path=proof, words="It is *printed*.")
+    frozen = re.search(r"/freeze/[^\"]+", browser.see("/organise/account/").text)
+    assert frozen is not None
+    return {
+        "freeze": frozen[0],
+        "campaign-proof": f"/c/{shown.code}/",
+        "ledger-paid": f"/c/{shown.code}/ledger/",
+        "payouts": path,
+        "payouts-faulty": path,
+        "account": "/organise/account/",
+        "hand-over": f"/organise/{shown.code}/hand-over/",
+        "proof": proof,
+        "proof-wanted": f"/organise/{wanted.code}/proof/",
+        "desk-payouts": "/desk/payouts/",
+        "desk-payout": f"/desk/payouts/{ids[1]}/",
+        "desk-payout-faulty": f"/desk/payouts/{ids[1]}/",
+    }
 
 
 def open_campaign(live: Live, ana: str) -> tuple[Story, dict[str, dict[str, Any]]]:
@@ -168,6 +214,10 @@ def act(page: Page, name: str) -> None:
         page.get_by_role("button", name="Mail me a link").click()
     elif name == "new-faulty":
         page.get_by_role("button", name="Save and see how it looks").click()
+    elif name == "payouts-faulty":
+        page.get_by_role("button", name="Ask for this payment").click()
+    elif name == "desk-payout-faulty":
+        page.get_by_role("button", name="Note as paid").click()
     elif name == "launch-refused":
         page.get_by_role("button", name="Yes, launch it").click()
 

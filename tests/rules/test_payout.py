@@ -18,6 +18,7 @@ from countmein.rules.payout import (
     Request,
     commission,
     commission_back,
+    end_unproven,
     may_pay,
     payable,
     stages,
@@ -220,6 +221,11 @@ def test_r_38_nothing_is_paid_for_72_hours_after_an_account_or_its_owner_changed
     assert (Obstacle.account_unverified,) == obstacles(account=Account(is_verified=False))
 
 
+def test_what_somebody_froze_is_not_paid_however_long_ago_the_change_was() -> None:
+    frozen = Account(is_verified=True, changed_at=NOW, is_frozen=True)
+    assert (Obstacle.frozen,) == obstacles(account=frozen, now=NOW + timedelta(days=400))
+
+
 def test_a_large_payout_needs_a_second_person_who_is_another() -> None:
     second, own = Obstacle.second_person_needed, Obstacle.approved_own_request
     assert (second,) == obstacles(amount_minor=5001)
@@ -259,3 +265,38 @@ def test_a_payout_of_nothing_is_refused() -> None:
     for fault in ({"amount_minor": 0}, {"amount_minor": -5}, {"paid_alone_minor": -1}):
         with pytest.raises(MoneyRefused):
             obstacles(**fault)
+
+
+@SOME
+@given(
+    standing=st.integers(0, 10**7),
+    costs=st.integers(0, 10**5),
+    bp=st.integers(0, 5000),
+    first_bp=st.integers(1, 9999),
+    paid_share=st.integers(0, 100),
+)
+def test_an_end_without_a_proof_leaves_just_what_was_released(
+    standing: int, costs: int, bp: int, first_bp: int, paid_share: int
+) -> None:
+    """The rest goes back, and with it its share of the commission; nothing is left over."""
+    funds = Funds(
+        collected_minor=standing,
+        processor_costs_minor=costs,
+        commission_minor=commission(settled_minor=standing, bp=bp, carried=0).taken_minor,
+        stage_bp=(first_bp, 10_000 - first_bp),
+    )
+    funds = replace(funds, paid_out_minor=funds.proven_minor * paid_share // 100)
+    end = end_unproven(funds, commission_bp=bp)
+    assert standing == end.kept_minor + end.spent_minor + end.refunds_minor
+    assert min(end.kept_minor, end.spent_minor, end.refunds_minor) >= 0
+    stays = standing - end.refunds_minor
+    left = Funds(
+        collected_minor=standing,
+        refunded_minor=end.refunds_minor,
+        processor_costs_minor=costs,
+        commission_minor=commission(settled_minor=stays, bp=bp, carried=0).taken_minor,
+        paid_out_minor=funds.paid_out_minor,
+    )
+    if funds.net_minor >= 0:
+        assert funds.proven_minor == end.kept_minor == left.net_minor
+        assert payable(left) == end.kept_minor - funds.paid_out_minor

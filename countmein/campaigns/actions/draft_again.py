@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -50,6 +51,7 @@ def _write(campaign: Campaign, tally: Tally, *, now: datetime) -> None:
     later = again.deadline - campaign.deadline
     again.starts_at = campaign.starts_at and campaign.starts_at + later
     again.ends_at = campaign.ends_at and campaign.ends_at + later
+    again.payout = _later(campaign.payout, later)
     again.created_at = now
     again.save(force_insert=True)
     story = campaign.stories.order_by("-number").first()
@@ -61,3 +63,10 @@ def _write(campaign: Campaign, tally: Tally, *, now: datetime) -> None:
         latch=again.latch,
         deadline=again.deadline,
     ).save(force_insert=True)
+
+
+def _later(payout: dict[str, Any] | None, by: timedelta) -> dict[str, Any] | None:
+    """How it is paid out, with the day of the proof moved on like every other."""
+    if payout is None or payout.get("proof_by") is None:
+        return payout
+    return {**payout, "proof_by": (datetime.fromisoformat(payout["proof_by"]) + by).isoformat()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.draft import body_of
+from countmein.campaigns.actions.prove import proof_day
 from countmein.campaigns.models import Campaign, Gate
 from countmein.campaigns.moves import MoveRefused, move
 from countmein.campaigns.terms import require_launchable
@@ -25,6 +27,11 @@ def launch(*, campaign: Campaign) -> None:
         campaign.refresh_from_db()
         at = site_now()
         require_launchable(body_of(campaign), now=at)
+        # The site's share and the day of the proof stand from here on, like all other terms.
+        campaign.commission_bp = settings.COMMISSION_BP if campaign.takes_money else 0
+        campaign.save(update_fields=["commission_bp"])
+        gate.proof_by = proof_day(campaign)
+        gate.save(update_fields=["proof_by"])
         move(
             lane=campaign.lane,
             campaign_id=campaign.id,

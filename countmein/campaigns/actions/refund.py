@@ -37,7 +37,7 @@ def refund_crowds(campaign: Campaign, gate: Gate, out: Collection[uuid.UUID]) ->
     touched = Pledge.objects.filter(
         lane=gate.lane, campaign_id=gate.id, state=PledgeState.fulfilled
     ).filter(Q(crowd_id__in=out) | ~Q(more=[]))
-    return sum(_refund_out(campaign, gate, rows, out) for rows in _slices(touched)) > 0
+    return sum(_refund_out(campaign, gate, rows, out) for rows in slices(touched)) > 0
 
 
 def _refund_out(
@@ -52,7 +52,9 @@ def _refund_out(
             owed[row.id] = price_by_kind(campaign, lost)
             _lose_parts(gate, row, out)
             free_places(gate, [lost])
-    return _want(campaign, _paid(campaign).filter(pledge_id__in=owed), "condition", owed=owed)
+    return _want(
+        campaign, paid_charges(campaign).filter(pledge_id__in=owed), "condition", owed=owed
+    )
 
 
 def _lose_parts(gate: Gate, row: Pledge, out: Collection[uuid.UUID]) -> None:
@@ -72,16 +74,17 @@ def refund_everybody(campaign: Campaign, *, reason: str) -> bool:
 
     Slice by slice, each for itself: killed between two of them, whoever calls next goes on.
     """
-    return sum(_want(campaign, charges, reason) for charges in _slices(_paid(campaign))) > 0
+    return sum(_want(campaign, charges, reason) for charges in slices(paid_charges(campaign))) > 0
 
 
-def _paid(campaign: Campaign) -> Any:
+def paid_charges(campaign: Campaign) -> Any:
+    """The charges of a campaign that were paid."""
     return Charge.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.PAID
     )
 
 
-def _slices(rows: Any) -> Iterator[list[Any]]:
+def slices(rows: Any) -> Iterator[list[Any]]:
     """Walk a crowd by id, so that no more of it than a slice is ever in memory."""
     rows = rows.order_by("id")
     page = list(rows[:SLICE])

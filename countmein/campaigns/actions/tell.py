@@ -13,10 +13,11 @@ from django.utils import translation
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns import card_letters, letters, plan_news
+from countmein.campaigns import card_letters, letters, payout_letters, plan_news
 from countmein.campaigns.models import (
     LIVE_STATES,
     Ballot,
+    BallotKind,
     BallotPaper,
     Campaign,
     Crowd,
@@ -93,6 +94,10 @@ class _Background:
             (refund.pledge_id, refund_topic(refund)): refund
             for refund in Refund.objects.filter(lane=lane, pledge_id__in=ids)
         }
+        ballots = Ballot.objects.filter(
+            lane=lane, campaign_id=campaign.id, kind=BallotKind.MILESTONE
+        )
+        self.milestones = {ballot.number: ballot for ballot in ballots}
         self.earlier = {
             row.mailbox: row
             for row in Pledge.objects.filter(
@@ -134,6 +139,9 @@ class _Background:
             return card_letters.expiring_letter(self.campaign, row, self.mandates.get(row.id))
         if topic == "topup":
             return letters.topup_letter(self.campaign, row, tally=self.tally)
+        if topic.startswith("milestone_"):
+            ballot = self.milestones[int(topic.removeprefix("milestone_"))]
+            return payout_letters.milestone_letter(self.campaign, row, ballot)
         refund = self.refunds[row.id, topic]
         return letters.refunded_letter(
             self.campaign, amount_minor=refund.amount_minor, reason=refund.reason

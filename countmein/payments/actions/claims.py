@@ -19,7 +19,7 @@ from django.db import connection, connections, transaction
 from countmein.base.clock import real_now, site_now
 from countmein.base.ids import uuid7
 from countmein.ledger import actions as ledger
-from countmein.payments.models import Attempt, Charge, Dispute, Outcome, Refund
+from countmein.payments.models import Attempt, Charge, Dispute, Outcome, Payout, Refund
 from countmein.payments.providers import Outcome as ProviderOutcome
 from countmein.payments.providers import Result
 
@@ -106,7 +106,9 @@ def update(row: Any, *, was: str, **fields: Any) -> bool:
     return bool(type(row).objects.filter(lane=row.lane, id=row.id, state=was).update(**fields))
 
 
-def begin(row: Charge | Refund, *, was: str = "doing", **facts: Any) -> tuple[Attempt | None, bool]:
+def begin(
+    row: Charge | Refund | Payout, *, was: str = "doing", **facts: Any
+) -> tuple[Attempt | None, bool]:
     """Write down the try before it is made, and tell whether it is a new one.
 
     An earlier try without an answer is taken up again under its own number, so its key stays the
@@ -132,7 +134,7 @@ def begin(row: Charge | Refund, *, was: str = "doing", **facts: Any) -> tuple[At
         return attempt, True
 
 
-def open_attempt(row: Charge | Refund) -> Attempt | None:
+def open_attempt(row: Charge | Refund | Payout) -> Attempt | None:
     """The last try, if nobody knows yet what came of it."""
     return Attempt.objects.filter(
         lane=row.lane,

@@ -12,10 +12,19 @@ from countmein.payments.actions.charging import charge_due
 from countmein.payments.actions.disputes import read_disputes
 from countmein.payments.actions.mandates import make_mandates
 from countmein.payments.actions.pages import read_pages
+from countmein.payments.actions.paying import pay_due
 from countmein.payments.actions.reconcile import compare
 from countmein.payments.actions.refunding import refund_due
 from countmein.payments.actions.statement import begin_statement, read_statement
-from countmein.payments.models import Attempt, Charge, HostedPage, Mandate, Refund, Statement
+from countmein.payments.models import (
+    Attempt,
+    Charge,
+    HostedPage,
+    Mandate,
+    Payout,
+    Refund,
+    Statement,
+)
 
 #: The job that does each kind of work, and the rows that it is found in.
 _WORK: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -23,6 +32,7 @@ _WORK: Final[Mapping[str, tuple[Any, Any]]] = {
     "pages": (read_pages, HostedPage),
     "charges": (charge_due, Charge),
     "refunds": (refund_due, Refund),
+    "payouts": (pay_due, Payout),
 }
 #: States in which it has been begun: that is not rest, whenever it comes due again.
 _BEGUN: Final = {
@@ -30,6 +40,7 @@ _BEGUN: Final = {
     "pages": ("closing",),
     "charges": ("doing",),
     "refunds": ("doing",),
+    "payouts": ("sending",),
 }
 
 
@@ -66,6 +77,10 @@ def unfinished() -> list[str]:
         name
         for name, (_task, model) in _WORK.items()
         if model.objects.all_lanes()
-        .filter(Q(state__in=model.work_states, due_at__lte=now) | Q(state__in=_BEGUN[name]))
+        # Without a due time it is not ours to do: a bank was ordered to.
+        .filter(
+            Q(state__in=model.work_states, due_at__lte=now)
+            | Q(state__in=_BEGUN[name], due_at__isnull=False)
+        )
         .exists()
     ]

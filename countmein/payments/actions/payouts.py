@@ -52,8 +52,9 @@ def set_aside(payout: Payout) -> None:
 def paid(payout: Payout, *, reference: str) -> bool:
     """Note that a payout was made; tells whether it was not known."""
     with transaction.atomic():
+        known = {"reference": reference, "paid_at": site_now(), "due_at": None, "code": ""}
         is_new = any(
-            update(payout, was=was, state=PayoutState.PAID, reference=reference, paid_at=site_now())
+            update(payout, was=was, state=PayoutState.PAID, **known)
             for was in (PayoutState.SENDING, PayoutState.ASKED)
         )
         if is_new:

@@ -65,7 +65,8 @@ class Difference:
 
 
 # Both sides as positive amounts, per event and currency. A refund that came back counts against
-# the refund; a fee is what the lines about one thing say together.
+# the refund, and a payout, which is a transfer there, likewise; a fee is what the lines about one
+# thing say together.
 _COMPARED = """
 WITH ours AS (
     SELECT CASE kind WHEN 'fee_back' THEN 'fee' WHEN 'refund_back' THEN 'refund' ELSE kind END
@@ -75,7 +76,14 @@ WITH ours AS (
            max(entry_id::text) AS entry
     FROM ledger_transfer
     WHERE kind IN ('charge', 'refund', 'refund_back', 'dispute', 'dispute_won', 'fee', 'fee_back')
-    GROUP BY 1, 2, 3),
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT 'transfer', t.source_ref, t.currency,
+           sum(CASE WHEN t.kind = 'payout_back' THEN -t.amount_minor ELSE t.amount_minor END),
+           max(t.entry_id::text)
+    FROM ledger_transfer t
+    JOIN payments_payout p ON p.lane = t.lane AND p.id = t.source_ref AND p.kind = 'organiser'
+    WHERE t.kind IN ('payout', 'payout_back') GROUP BY 2, 3),
 theirs AS (
     SELECT CASE kind WHEN 'refund_failed' THEN 'refund' ELSE kind END AS event, matched_id AS about,
            currency, max(read_at) AS read_at,
@@ -95,7 +103,7 @@ WHERE ours.amount IS DISTINCT FROM theirs.amount
 UNION ALL
 SELECT l.kind, l.source_id, l.currency, NULL, sum(l.amount_minor), NULL, max(l.read_at)
 FROM payments_providerline l
-WHERE l.provider = %(provider)s AND l.matched_id IS NULL AND l.kind NOT IN ('payout', 'transfer')
+WHERE l.provider = %(provider)s AND l.matched_id IS NULL AND l.kind <> 'payout'
   AND NOT EXISTS (SELECT FROM payments_attempt a WHERE a.about_id = l.reference
                   AND a.outcome IN ('started', 'unknown'))
 GROUP BY 1, 2, 3

@@ -19,6 +19,7 @@ from django.db.models import Min
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import job
 from countmein.ledger import actions as ledger
+from countmein.payments.actions.paying import take_back_payouts
 from countmein.payments.actions.refunding import take_back
 from countmein.payments.models import Attempt, ProviderLine, Refund, RefundState, Statement
 from countmein.payments.providers import PROVIDERS, Line, LineKind, LookUpFailed
@@ -78,7 +79,7 @@ def read_statement() -> None:
 def read_lines(provider: str) -> None:
     """Read all new lines, a page at a time; match them and book what they tell us first.
 
-    Those are fees, and refunds that came back. Raises LookUpFailed.
+    Those are fees, and refunds and payouts that came back. Raises LookUpFailed.
 
     The newest line is listed first, so how far we are is known only at the end of a pass: until
     then `after` is where a killed pass goes on.
@@ -93,6 +94,7 @@ def read_lines(provider: str) -> None:
         raise
     match_lines()
     take_back(_came_back())
+    take_back_payouts()
     while _book_fees():
         pass
 
@@ -169,7 +171,7 @@ _MATCHES = {
 
 
 def match_lines() -> None:
-    """Note which charge, refund or dispute of ours each line is about."""
+    """Note which charge, refund, dispute or payout of ours each line is about."""
     with connection.cursor() as cursor:
         for kinds, (table, condition) in _MATCHES.items():
             cursor.execute(
@@ -181,6 +183,14 @@ def match_lines() -> None:
                       AND c.provider_charge_id <> '' AND o.lane = c.lane AND {condition}""",
                 [list(kinds)],
             )
+        # A second transfer under one reference of ours is matched by nothing, either.
+        cursor.execute(
+            """UPDATE payments_providerline l
+               SET matched_lane = o.lane, matched_id = o.id, campaign_id = o.campaign_id
+               FROM payments_payout o
+               WHERE l.matched_id IS NULL AND l.kind = 'transfer' AND o.kind = 'organiser'
+                 AND o.reference = l.provider_charge_id AND o.reference <> ''"""
+        )
 
 
 def _came_back() -> Iterable[Refund]:

@@ -3,6 +3,8 @@
 from typing import Final
 
 from countmein.payments.providers.port import (
+    AccountResult,
+    AccountSeen,
     CardFace,
     ChargeResult,
     DisputeSeen,
@@ -22,11 +24,14 @@ from countmein.payments.providers.port import (
     ProviderEvent,
     RefundResult,
     Result,
+    TransferResult,
 )
 from countmein.payments.providers.stripe import Stripe
 
 __all__ = [
     "PROVIDERS",
+    "AccountResult",
+    "AccountSeen",
     "CardFace",
     "ChargeResult",
     "DisputeSeen",
@@ -46,6 +51,7 @@ __all__ = [
     "ProviderEvent",
     "RefundResult",
     "Result",
+    "TransferResult",
 ]
 
 PROVIDERS: Final[dict[str, PaymentProvider]] = {"stripe": Stripe()}

@@ -105,6 +105,31 @@ class RefundResult(Result):
     amount: Money | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountResult(Result):
+    """An account that money can be paid out to, by the provider's name for it."""
+
+    account_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSeen:
+    """An account as the provider shows it now: whether its owner is known to the provider, and
+    as much of the bank account as lets one see a change; `fingerprint` is empty without one."""
+
+    is_verified: bool
+    bank_last4: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult(Result):
+    """`amount` is what the provider says it passed on, None unless done."""
+
+    transfer_id: str = ""
+    amount: Money | None = None
+
+
 class DisputeStatus(StrEnum):
     """How a dispute stands; `INQUIRY` is a question only, for which no money has moved."""
 
@@ -148,7 +173,8 @@ class LineKind(StrEnum):
 class Line:
     """One line of the provider's statement. Negative is money that leaves us; fees are positive.
 
-    `source_id` and `charge_id` are the provider's names, `reference` is ours.
+    `source_id` and `charge_id` are the provider's names, `reference` is ours. Of what was passed
+    on, or came back from there, `charge_id` is the name of the transfer.
     """
 
     line_id: str
@@ -252,6 +278,23 @@ class PaymentProvider(Protocol):
 
     def find_refund(self, *, charge_id: str, reference: str) -> RefundResult | None:
         """Find the refund with our reference, done or under way; None: nothing was given."""
+
+    def create_account(self, *, reference: str, email: str, key: str) -> AccountResult:
+        """Make an account that money can be paid out to, once its owner has said who they are."""
+
+    def account_page(self, *, account_id: str, return_url: str, retry_url: str) -> PageResult:
+        """Make a page on which an account's owner says who they are and where the money goes."""
+
+    def account(self, *, account_id: str) -> AccountSeen:
+        """Look how an account stands. Raises LookUpFailed."""
+
+    def transfer(
+        self, *, account_id: str, amount_minor: int, currency: str, reference: str, key: str
+    ) -> TransferResult:
+        """Pass the whole amount on to an account, or nothing."""
+
+    def find_transfer(self, *, account_id: str, reference: str) -> TransferResult | None:
+        """Find the transfer with our reference, done or under way; None: nothing was passed on."""
 
     def forget(self, *, mandate: str) -> None:
         """Have the payment method deleted, once or again. Raises ForgetFailed."""

@@ -11,8 +11,15 @@ from django.conf import settings
 from stripe import RequestOptions
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 
-from countmein.payments.providers import stripe_events, stripe_lines, stripe_pages
+from countmein.payments.providers import (
+    stripe_connect,
+    stripe_events,
+    stripe_lines,
+    stripe_pages,
+)
 from countmein.payments.providers.port import (
+    AccountResult,
+    AccountSeen,
     ChargeResult,
     DisputeSeen,
     ForgetFailed,
@@ -24,6 +31,7 @@ from countmein.payments.providers.port import (
     PageResult,
     ProviderEvent,
     RefundResult,
+    TransferResult,
 )
 from countmein.payments.providers.stripe_answers import (
     NotDone,
@@ -212,6 +220,37 @@ class Stripe:
             refunded,
             RefundResult,
         )
+
+    def create_account(self, *, reference: str, email: str, key: str) -> AccountResult:
+        """Make an Express account."""
+        return stripe_connect.create_account(self._v1, reference=reference, email=email, key=key)
+
+    def account_page(self, *, account_id: str, return_url: str, retry_url: str) -> PageResult:
+        """Make a link to Stripe's onboarding."""
+        return stripe_connect.account_page(
+            self._v1, account_id=account_id, return_url=return_url, retry_url=retry_url
+        )
+
+    def account(self, *, account_id: str) -> AccountSeen:
+        """Retrieve the account."""
+        return stripe_connect.account(self._v1, account_id=account_id)
+
+    def transfer(
+        self, *, account_id: str, amount_minor: int, currency: str, reference: str, key: str
+    ) -> TransferResult:
+        """Pass money on to a connected account."""
+        return stripe_connect.transfer(
+            self._v1,
+            account_id=account_id,
+            amount_minor=amount_minor,
+            currency=currency,
+            reference=reference,
+            key=key,
+        )
+
+    def find_transfer(self, *, account_id: str, reference: str) -> TransferResult | None:
+        """Look through the account's transfers."""
+        return stripe_connect.find_transfer(self._v1, account_id=account_id, reference=reference)
 
     def forget(self, *, mandate: str) -> None:
         """Delete the customer, and with it the saved card."""

@@ -121,7 +121,11 @@ def _line(each: Object) -> Line:
 
 
 def _charge_of(source: Mapping[str, Any], kind: LineKind) -> str:
-    found = source.get("id" if kind is LineKind.CHARGE else "charge") or ""
+    """The charge that a line is about; or the transfer, which a reversal names as its own."""
+    name = "id" if kind is LineKind.CHARGE else "charge"
+    if kind is LineKind.TRANSFER:
+        name = "transfer" if source.get("transfer") else "id"
+    found = source.get(name) or ""
     return str(found["id"] if isinstance(found, Mapping) else found)
 
 

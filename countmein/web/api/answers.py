@@ -101,6 +101,15 @@ class Move(Answer):
     state: CampaignState
 
 
+class PayoutTerms(Answer):
+    """How what was collected is paid out: in stages, of which all but the first need a proof."""
+
+    stages_bp: list[int]
+    proof_by: At | None
+    holdback_bp: int
+    refund_days: int
+
+
 class Target(Answer):
     """Who must answer; the address is for the campaign's own letters."""
 
@@ -148,6 +157,7 @@ class Campaign(ListedCampaign):
     venue: str | None
     hours: str | None
     reveal: str
+    payout: PayoutTerms | None
     collecting: dict[Kind, int]
     #: Charged less refunded less disputed.
     collected: dict[Kind, int]

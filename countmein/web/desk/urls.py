@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.desk import money
+from countmein.web.desk import money, payouts
 
 urlpatterns = [
     path("money/", money.differences, name="desk_money"),
     path("money/<uuid:id>/", money.note, name="desk_money_note"),
+    path("payouts/", payouts.listing, name="desk_payouts"),
+    path("payouts/freeze/<uuid:id>/", payouts.go_on, name="desk_freeze"),
+    path("payouts/<uuid:id>/", payouts.one, name="desk_payout"),
+    path("payouts/<uuid:id>/<slug:verb>/", payouts.act, name="desk_payout_act"),
 ]

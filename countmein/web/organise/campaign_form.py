@@ -21,6 +21,7 @@ from countmein.campaigns.models import Campaign
 from countmein.campaigns.terms import Fault
 from countmein.rules.money import EXPONENT_OF, decimal_text
 from countmein.web.forms import Filled, amount_field, without_blanks
+from countmein.web.organise import payout_form
 from countmein.web.templatetags.words import locale
 
 
@@ -104,6 +105,7 @@ _FIELDS: Final = {
     "plan_b": "plan_1_title",
     **{f"plan_b.plans[{n - 1}]": f"plan_{n}_title" for n in PLANS},
     **{f"plan_b.plans[{n - 1}].cost_minor": f"plan_{n}_cost" for n in PLANS},
+    **payout_form.FIELDS,
 }
 _FAULTS: Final[dict[str, str | Promise]] = {
     "in_the_past": _("This day is over. The deadline lies ahead."),
@@ -153,6 +155,7 @@ def body_of(form: Filled, *, kept: Mapping[str, Any] | None = None) -> CampaignB
         "starts_at": _optional_instant(form, "starts_at", zone),
         "ends_at": _optional_instant(form, "ends_at", zone),
         "plan_b": _plan_b(form, currency, kept),
+        "payout": payout_form.payout_of(form, zone),
     }
     if form.faults:
         return None
@@ -196,6 +199,7 @@ def filled_of(campaign: Campaign, *, story: str) -> Filled:
         **_local(campaign, "starts_at", campaign.starts_at),
         **_local(campaign, "ends_at", campaign.ends_at),
         **_rule_fields(campaign.rule, currency),
+        **payout_form.fields_of(campaign),
     }
     if campaign.unit_price_minor:
         values["unit_price"] = decimal_text(campaign.unit_price_minor, currency)

@@ -25,7 +25,7 @@ from countmein.members.models import Organiser
 from countmein.web.forms import Filled
 from countmein.web.languages import spoken
 from countmein.web.meter import bars
-from countmein.web.organise import campaign_form
+from countmein.web.organise import campaign_form, payout_form
 from countmein.web.templatetags.words import kind_act
 
 
@@ -193,6 +193,7 @@ def _form_page(
             {"kind": kind, "words": kind_act(kind), "is_ticked": kind in ticked}
             for kind in campaign_form.ALL_KINDS
         ],
+        "opens_payout": _opens(form, *payout_form.FIELDS.values()),
         "opens_where": _opens(form, "starts_at", "ends_at", "venue")
         or bool({"presence", "hours"} & set(ticked)),
         "opens_target": _opens(form, *(f"target_{name}" for name in campaign_form.TARGET), "hours")

@@ -16,6 +16,7 @@ from countmein.base.clock import site_now
 from countmein.campaigns import queries, wording
 from countmein.campaigns.models import Campaign
 from countmein.web.meter import bars, nearness
+from countmein.web.payout_words import public_payments
 from countmein.web.public.page import campaign_page, live_part
 from countmein.web.public.pledging import campaign_or_404
 
@@ -121,6 +122,7 @@ def ledger(request: HttpRequest, code: str) -> HttpResponse:
         "differences": [wording.money_text(left, code) for code, left in totals.items()],
         "entries": [_entry_row(entry) for entry in books["entries"]],
         "next": books["next"],
+        "payments": public_payments(row),
     }
     return render(request, "public/ledger.html", context)
 

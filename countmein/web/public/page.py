@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 from countmein.campaigns import queries, wording
 from countmein.campaigns.models import Campaign
 from countmein.web.meter import bars
+from countmein.web.payout_words import proofs_shown, refund_words, stage_words
 from countmein.web.public.plan_words import plan_b_part
 from countmein.web.templatetags.words import number, relative
 
@@ -32,6 +33,8 @@ def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime)
         "places": _places(campaign, view),
         "plan_b": plan_b_part(campaign, view),
         "closed_words": _closed_words(view),
+        "payout_words": _payout_words(campaign),
+        "proofs": proofs_shown(campaign) if campaign.payout else [],
         "charging_text": _charging_text(view["charging_minutes"]),
         "share_text": _share_text(campaign, view, now=now),
     }
@@ -89,6 +92,13 @@ def _money(campaign: Campaign, view: Mapping[str, Any]) -> list[dict[str, str]]:
         {"label": label, "text": wording.money_text(amount, campaign.currency)}
         for label, amount in facts.items()
     ]
+
+
+def _payout_words(campaign: Campaign) -> str:
+    """How the money is paid out, for everybody to read before they pledge any."""
+    if not campaign.takes_money:
+        return ""
+    return f"{stage_words(campaign)} {refund_words(campaign)}".strip()
 
 
 def _charging_text(minutes: int | None) -> str:

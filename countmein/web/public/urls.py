@@ -5,7 +5,17 @@ from __future__ import annotations
 from django.urls import path
 from django.views.i18n import set_language
 
-from countmein.web.public import after, browse, card, mine, outbox, pledging, tickets
+from countmein.web.public import (
+    after,
+    browse,
+    card,
+    documents,
+    freeze,
+    mine,
+    outbox,
+    pledging,
+    tickets,
+)
 
 urlpatterns = [
     path("", browse.home, name="home"),
@@ -16,6 +26,8 @@ urlpatterns = [
     path("c/<slug:code>/meter/", browse.meter, name="campaign_meter"),
     path("c/<slug:code>/pledge/", pledging.form, name="pledge"),
     path("c/<slug:code>/ledger/", browse.ledger, name="ledger"),
+    path("c/<slug:code>/documents/<uuid:id>/", documents.document, name="document"),
+    path("freeze/<uuid:id>/", freeze.freezing, name="freeze"),
     path("p/<slug:code>/", mine.page, name="my_pledge"),
     path("p/<slug:code>/confirm/", mine.confirmed, name="confirm"),
     path("p/<slug:code>/change/", mine.changed, name="change"),

@@ -41,6 +41,19 @@ def test_a_second_token_is_the_same_organisers(
     assert 1 == len(organisers)
 
 
+def test_a_further_owner_is_made_on_the_machine_alone(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A large payout needs two people, so a site may need two owners."""
+    owners = []
+    for email, more in (("ana", []), ("ben", []), ("cleo", ["--owner"])):
+        main(["token", "--email", f"{email}@example.org", *more])
+        found = organiser_of(capsys.readouterr().out.strip())
+        assert found is not None
+        owners.append(found[0].is_owner)
+    assert [True, False, True] == owners
+
+
 def test_an_address_that_is_none_is_a_wrong_call() -> None:
     """Exit status 2, before the site is entered."""
     with pytest.raises(SystemExit) as exit:

@@ -1,0 +1,73 @@
+"""To pay a supplier: a person pays at the bank and says so here, with the bank's reference."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+
+from countmein.base.clock import site_now
+from countmein.campaigns.actions.pay_out import PayoutRefused, asked
+from countmein.campaigns.documents import Upload, keep
+from countmein.campaigns.gates import hold
+from countmein.campaigns.models import Campaign
+from countmein.campaigns.payouts import obstacles_of
+from countmein.payments.actions import payouts
+from countmein.payments.models import Delivery, Document, Payout, PayoutKind, PayoutState
+
+
+def mark_paid(
+    *, campaign: Campaign, payout_id: uuid.UUID, reference: str, document: Upload | None = None
+) -> None:
+    """Note that a supplier was paid, with the bank's reference and what it was paid for.
+
+    Raises PayoutRefused, also while anything stands in its way.
+    """
+    with transaction.atomic():
+        gate = hold(campaign)
+        payout = asked(campaign, payout_id)
+        if payout.kind != PayoutKind.SUPPLIER:
+            raise PayoutRefused("not_a_supplier")
+        for obstacle in obstacles_of(campaign, gate, payout, now=site_now()):
+            raise PayoutRefused(obstacle)
+        if document is not None:
+            keep(document, campaign=campaign, payout=payout)
+        papers = Document.objects.filter(lane=payout.lane, payout_id=payout.id)
+        if not papers.exists():
+            raise PayoutRefused("no_document")
+        payouts.paid(payout, reference=reference)
+
+
+def mark_returned(*, campaign: Campaign, payout_id: uuid.UUID, note: str) -> None:
+    """Note that a supplier's money has come back. Raises PayoutRefused."""
+    with transaction.atomic():
+        hold(campaign)
+        payout = _paid_supplier(campaign, payout_id)
+        payouts.came_back(payout, note=note)
+
+
+def mark_delivery(*, campaign: Campaign, payout_id: uuid.UUID, delivery: Delivery) -> None:
+    """Note what came of a payment to a supplier: it was delivered, or it is lost.
+
+    Raises PayoutRefused.
+    """
+    with transaction.atomic():
+        hold(campaign)
+        payout = _paid_supplier(campaign, payout_id)
+        Payout.objects.filter(lane=payout.lane, id=payout.id, state=PayoutState.PAID).update(
+            delivery=delivery
+        )
+
+
+def _paid_supplier(campaign: Campaign, payout_id: uuid.UUID) -> Payout:
+    payout = Payout.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        id=payout_id,
+        kind=PayoutKind.SUPPLIER,
+        state=PayoutState.PAID,
+    ).first()
+    if payout is None:
+        raise PayoutRefused("not_paid")
+    assert isinstance(payout, Payout)
+    return payout

@@ -1,0 +1,199 @@
+"""What we write about payouts: to whoever must agree, and to whoever must know of a change."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from countmein.base.ids import keyed_digest
+from countmein.campaigns.links import campaign_url, manage_url
+from countmein.campaigns.models import Ballot, Campaign, Pledge
+from countmein.campaigns.wording import instant_text, money_text
+from countmein.members.models import Organiser
+from countmein.members.queries import site_owners
+from countmein.outreach.actions import Letterhead, Post, address_lane, post
+from countmein.payments.models import Payout, PayoutAccount, PayoutKind
+
+#: The language of letters about no campaign.
+_LANGUAGE = "en-gb"
+
+
+def freeze_key(subject_id: uuid.UUID) -> str:
+    """What the mailed link proves: whoever has it was told of the change."""
+    return keyed_digest("freeze", str(subject_id))[:40]
+
+
+def freeze_url(subject_id: uuid.UUID) -> str:
+    """The page on which the payouts of an organiser, or of a campaign, are stopped."""
+    return f"{settings.SITE_URL}/freeze/{subject_id}/?key={freeze_key(subject_id)}"
+
+
+def tell_of_account(
+    account: PayoutAccount, *, organiser: Organiser, former: Iterable[Organiser]
+) -> None:
+    """Tell everybody concerned that an organiser's bank account is another one."""
+    once = f"account:{account.id}:{account.changed_at}"
+    with translation.override(_LANGUAGE):
+        letter = _account_letter(organiser, shown=account.bank_last4)
+    _write(once, letter, to=[organiser, *former, *site_owners()], language=_LANGUAGE)
+
+
+def _account_letter(organiser: Organiser, *, shown: str) -> Letterhead:
+    return Letterhead(
+        subject=_("The account for payouts has changed: %(who)s") % {"who": organiser.email},
+        lines=(
+            _("Money for this organiser's campaigns will now go to another bank account."),
+            _("Nothing is paid to it for 72 hours. If you know of this, there is nothing to do."),
+            _("If it was not you: stop all payouts with the button below."),
+        ),
+        facts=((_("Account now"), _("ending in %(digits)s") % {"digits": shown}),) if shown else (),
+        links=((_("Stop all payouts"), freeze_url(organiser.id)),),
+    )
+
+
+def tell_of_hand_over(campaign: Campaign, *, was: Organiser, now: Organiser, once: str) -> None:
+    """Tell the organiser before, the new one and the site's owners of a hand-over."""
+    with translation.override(campaign.language):
+        letter = Letterhead(
+            subject=_("Handed over: %(title)s") % {"title": campaign.title},
+            lines=(
+                _("This campaign has a new organiser, who now decides about it and its money."),
+                _("Nothing is paid out for 72 hours. If you know of this, there is nothing to do."),
+                _("If it was not you: stop all payouts with the button below."),
+            ),
+            facts=((_("Organiser before"), was.email), (_("Organiser now"), now.email)),
+            links=(
+                (_("Stop all payouts"), freeze_url(campaign.id)),
+                (_("The campaign"), campaign_url(campaign)),
+            ),
+        )
+    _write(once, letter, to=[was, now, *site_owners()], language=campaign.language)
+
+
+def tell_of_freeze(*, subject_id: uuid.UUID, once: str, organisers: list[Organiser]) -> None:
+    """Tell everybody concerned that payouts were stopped."""
+    with translation.override(_LANGUAGE):
+        letter = Letterhead(
+            subject=_("Payouts were stopped"),
+            lines=(
+                _("Somebody who was told of a change did not recognise it and stopped payouts."),
+                _("Only the site's owner can let them go on."),
+            ),
+            links=((_("The desk for payouts"), f"{settings.SITE_URL}/desk/payouts/"),),
+        )
+    _write(once, letter, to=[*organisers, *site_owners()], language=_LANGUAGE)
+
+
+def tell_of_payout(campaign: Campaign, payout: Payout, *, topic: str) -> None:
+    """Tell of one payout: `wanted`, to whoever may agree; `paid` or `stopped`, to the organiser.
+
+    Told before means told; call in the transaction that records it.
+    """
+    with translation.override(campaign.language):
+        letter = _payout_letter(campaign, payout, topic)
+    others = [owner for owner in site_owners() if owner.id != payout.asked_by_id]
+    to = others if topic == "wanted" else [campaign.organiser]
+    _write(f"payout:{topic}:{payout.id}", letter, to=to, language=campaign.language)
+
+
+def _payout_letter(campaign: Campaign, payout: Payout, topic: str) -> Letterhead:
+    subject, line, address = {
+        "wanted": (
+            _("A payout needs a second person: %(title)s"),
+            _("It is more than one person may pay out alone. Look at it, then agree or stop it."),
+            f"{settings.SITE_URL}/desk/payouts/",
+        ),
+        "paid": (
+            _("Paid out: %(title)s"),
+            _("A payout of your campaign was made."),
+            f"{settings.SITE_URL}/organise/{campaign.code}/payouts/",
+        ),
+        "stopped": (
+            _("A payout was stopped: %(title)s"),
+            _("The money is the campaign's again."),
+            f"{settings.SITE_URL}/organise/{campaign.code}/payouts/",
+        ),
+    }[topic]
+    is_own = payout.kind == PayoutKind.ORGANISER
+    facts = [
+        (_("Amount"), money_text(payout.amount_minor, payout.currency)),
+        (_("To"), _("The organiser") if is_own else payout.payee),
+    ]
+    facts += [(_("For"), payout.purpose)] if payout.purpose else []
+    return Letterhead(
+        subject=subject % {"title": campaign.title},
+        lines=(line, *([payout.note] if topic == "stopped" and payout.note else [])),
+        facts=tuple(facts),
+        links=((_("Payouts"), address),),
+    )
+
+
+def milestone_letter(campaign: Campaign, pledge: Pledge, ballot: Ballot) -> Letterhead:
+    """A proof was handed in, and whoever paid says whether it is good enough."""
+    return Letterhead(
+        subject=_("Is this proof enough? %(title)s") % {"title": campaign.title},
+        lines=(
+            _("The organiser has handed in a proof, to have the next part of the money paid."),
+            _("The next part is paid only if more than half of all who paid say yes."),
+            _("Whoever says nothing counts as a no."),
+        ),
+        facts=((_("Vote until"), instant_text(ballot.ends_at, campaign)),),
+        links=(
+            (_("Look at it and vote"), _ballot_url(pledge)),
+            (_("The campaign"), campaign_url(campaign)),
+        ),
+    )
+
+
+def _ballot_url(pledge: Pledge) -> str:
+    return manage_url(pledge).replace(f"/p/{pledge.code}/", f"/p/{pledge.code}/ballot/")
+
+
+def proof_letter(campaign: Campaign, topic: str) -> Letterhead:
+    """What the organiser is told of a proof, or of its want."""
+    subject = {
+        "accepted": _("Your proof was accepted: %(title)s"),
+        "refused": _("Your proof was not accepted: %(title)s"),
+        "unproven": _("The rest goes back: %(title)s"),
+    }[topic]
+    line = {
+        "accepted": _("More than half of those who paid said yes. The next part can be paid out."),
+        "refused": _("Too few said yes. You can hand in another proof until the day that you set."),
+        "unproven": _(
+            "No proof was accepted in time. What was not released goes back to everybody."
+        ),
+    }[topic]
+    return Letterhead(
+        subject=subject % {"title": campaign.title},
+        lines=(line,),
+        links=((_("Payouts"), f"{settings.SITE_URL}/organise/{campaign.code}/payouts/"),),
+    )
+
+
+def tell_of_proof(campaign: Campaign, topic: str, *, once: str) -> None:
+    """Tell the organiser what became of a proof."""
+    with translation.override(campaign.language):
+        letter = proof_letter(campaign, topic)
+    _write(once, letter, to=[campaign.organiser], language=campaign.language)
+
+
+def _write(once: str, letter: Letterhead, *, to: list[Organiser], language: str) -> None:
+    """Queue a letter for each of these people, each once however often they are named."""
+    addresses = {organiser.email.lower(): organiser.email for organiser in to}
+    post(
+        [
+            Post(
+                once=f"{once}:{key}",
+                topic="payouts",
+                letter=letter,
+                lane=address_lane(address),
+                to_address=address,
+                language=language,
+            )
+            for key, address in addresses.items()
+        ]
+    )
