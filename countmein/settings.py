@@ -163,6 +163,11 @@ STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 # Stripe allows 25 requests a second on one endpoint; the sandbox bears more.
 CHARGES_PER_SECOND = int(os.environ.get("CHARGES_PER_SECOND", "500" if SANDBOX else "20"))
 
+# The site's own account, for transfers after the tip; the sandbox has one at a bank that is none.
+BANK_IBAN = os.environ.get("BANK_IBAN", "NL41MOCK0000000001" if SANDBOX else "")
+BANK_BIC = os.environ.get("BANK_BIC", "")
+BANK_NAME = os.environ.get("BANK_NAME", SITE_NAME)
+
 SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")
 MAIL_FROM = os.environ.get("MAIL_FROM", f"{SITE_NAME} <hello@countmein.example>")

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from countmein.rules import conditions
+from countmein.rules import awaiting, conditions
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.money import EXPONENT_OF
 from countmein.rules.pledging import COUNTED_ONCE
@@ -205,6 +205,8 @@ PlaceNames = Annotated[
 ]
 PerKind = dict[Kind, Amount]
 UnitPrice = Annotated[int, Field(strict=True, ge=1, le=MAX_UNIT_PRICE_MINOR)]
+#: How many days a member has for a transfer after being asked; none: cards only.
+TransferDays = Annotated[int, Field(strict=True, ge=1, le=awaiting.DAYS_AT_MOST)]
 Timezone = Annotated[str, _string(1, 64)]
 Rule = Annotated[object, BeforeValidator(_rule), _ref("Rule")]
 ConditionJson = Annotated[object, BeforeValidator(_condition), _ref("Condition")]
@@ -313,6 +315,7 @@ class CampaignBody(PlainBody):
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] = ""
     plan_b: SkipJsonSchema[object | None] = None
     reveal: Reveal = "always"
+    transfer_days: TransferDays | None = None
 
 
 class CampaignPatch(Body):
@@ -339,6 +342,7 @@ class CampaignPatch(Body):
     hours: Annotated[str, _string(0, 200), AfterValidator(_line)] | None = None
     plan_b: SkipJsonSchema[object | None] = None
     reveal: Reveal | None = None
+    transfer_days: TransferDays | None = None
 
 
 class MemberBody(PlainBody):

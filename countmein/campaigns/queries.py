@@ -156,6 +156,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "venue": campaign.venue or None,
         "hours": campaign.hours or None,
         "reveal": campaign.reveal,
+        "transfer_days": campaign.transfer_days,
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,

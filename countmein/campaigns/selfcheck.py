@@ -10,7 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from countmein.payments.actions.reconcile import differences
+from countmein.base.clock import real_now
+from countmein.payments.actions import bank_compare
+from countmein.payments.actions.reconcile import Difference, differences
 from countmein.payments.actions.statement import begin_statement, read_lines
 from countmein.payments.providers import PROVIDERS, LookUpFailed
 
@@ -140,6 +142,7 @@ def self_check() -> list[dict[str, Any]]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         checks = [_no_rows(name, query) for name, query in _QUERIES.items()]
         checks += [_young(name, query) for name, query in _WAITING.items()]
+    checks.append(_guarded("bank_agrees", _bank_agrees))
     # A sandbox without its provider has nobody to ask; a live site has Stripe itself.
     if settings.STRIPE_API_BASE or (settings.STRIPE_API_KEY and not settings.SANDBOX):
         checks.append(_guarded("provider_agrees", _provider_agrees))
@@ -181,6 +184,17 @@ def _provider_agrees() -> str:
         begin_statement(provider)
         read_lines(provider)
         found += differences(provider, grace=timedelta(seconds=PATIENCE_SECONDS))
+    return _apart(found)
+
+
+def _bank_agrees() -> str:
+    """Compare the books with the bank's statements as far as they were imported, by currency."""
+    patient = real_now() - timedelta(seconds=PATIENCE_SECONDS)
+    return _apart([each for each in bank_compare.differences() if each.since <= patient])
+
+
+def _apart(found: list[Difference]) -> str:
+    """By currency: how many events differ, by how much, and the first of them."""
     apart, counts = Counter[str](), Counter[str]()
     for each in found:
         counts[each.currency] += 1

@@ -47,7 +47,9 @@ def owed_by_kind(*, lane: int, campaign_id: uuid.UUID) -> Owed:
     return Owed(
         collecting=collecting,
         failing=failing,
-        untried=rows.filter(first_failed_at=None).count() if collecting else 0,
+        untried=rows.filter(first_failed_at=None).exclude(state=ChargeState.AWAITED).count()
+        if collecting
+        else 0,
     )
 
 
@@ -77,7 +79,9 @@ def outcomes() -> Outcomes:
     if known is None:
         since = site_now() - _LOOKS_BACK
         ended = Charge.objects.all_lanes().filter(
-            state__in=[ChargeState.PAID, ChargeState.FAILED], due_at__gt=since
+            provider="stripe",
+            state__in=[ChargeState.PAID, ChargeState.FAILED],
+            due_at__gt=since,
         )
         known = ended.aggregate(
             charged=Count("id"), paid=Count("id", filter=Q(state=ChargeState.PAID))

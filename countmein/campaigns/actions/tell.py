@@ -12,7 +12,8 @@ from django.utils import translation
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns import card_letters, letters
+from countmein.campaigns import card_letters, letters, transfer_letters
+from countmein.campaigns.kinds import pays_by_bank
 from countmein.campaigns.models import LIVE_STATES, Campaign, Crowd, Pledge, Tally, Ticket
 from countmein.members.models import Contact
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
@@ -114,6 +115,11 @@ class _Background:
             return letters.left_out_letter(self.campaign, row, by_cap=row.was_waitlisted)
         if topic == "dropped":
             return letters.dropped_letter(self.campaign, row)
+        if topic.startswith("transfer"):
+            is_again = topic != "transfer"
+            return transfer_letters.transfer_letter(
+                self.campaign, row, self.charges[row.id], is_again=is_again
+            )
         if topic.startswith("failing_"):
             return card_letters.failing_letter(self.campaign, row, self.charges[row.id])
         if topic.startswith("expiring"):
@@ -122,7 +128,10 @@ class _Background:
             return letters.topup_letter(self.campaign, row, tally=self.tally)
         refund = self.refunds[row.id, topic]
         return letters.refunded_letter(
-            self.campaign, amount_minor=refund.amount_minor, reason=refund.reason
+            self.campaign,
+            amount_minor=refund.amount_minor,
+            reason=refund.reason,
+            by_bank=pays_by_bank(row),
         )
 
 
