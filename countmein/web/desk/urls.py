@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.desk import money
+from countmein.web.desk import bank, money
 
 urlpatterns = [
     path("money/", money.differences, name="desk_money"),
     path("money/<uuid:id>/", money.note, name="desk_money_note"),
+    path("bank/", bank.desk, name="desk_bank"),
+    path("bank/import/", bank.imported, name="desk_bank_import"),
+    path("bank/entry/<uuid:id>/", bank.entry, name="desk_bank_entry"),
+    path("bank/transfer/<uuid:id>/", bank.transfer, name="desk_bank_transfer"),
+    path("bank/order/", bank.ordered, name="desk_bank_order"),
+    path("bank/order/<uuid:id>.xml", bank.order_file, name="desk_bank_order_file"),
 ]

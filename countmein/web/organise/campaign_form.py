@@ -99,6 +99,7 @@ _FIELDS: Final = {
     "ends_at": "ends_at",
     "venue": "venue",
     "hours": "hours",
+    "transfer_days": "transfer_days",
 }
 _FAULTS: Final[dict[str, str | Promise]] = {
     "in_the_past": _("This day is over. The deadline lies ahead."),
@@ -109,6 +110,9 @@ _FAULTS: Final[dict[str, str | Promise]] = {
     "unknown_place": _("This place is not in your list of places."),
     "already_launched": _("After the launch only the story can change."),
     "not_offered": _("This is not offered yet."),
+    "transfers_not_offered": _(
+        "Transfers are in euros, for money or a purchase, and only if this site has a bank account."
+    ),
     "missing": _("This is needed."),
 }
 
@@ -145,6 +149,7 @@ def body_of(form: Filled) -> CampaignBody | None:
         "unit_price_minor": _optional_money(form, "unit_price", currency),
         "starts_at": _optional_instant(form, "starts_at", zone),
         "ends_at": _optional_instant(form, "ends_at", zone),
+        "transfer_days": form.whole("transfer_days") if form.said("transfer_days") else None,
     }
     if form.faults:
         return None
@@ -191,6 +196,8 @@ def filled_of(campaign: Campaign, *, story: str) -> Filled:
     }
     if campaign.unit_price_minor:
         values["unit_price"] = decimal_text(campaign.unit_price_minor, currency)
+    if campaign.transfer_days:
+        values["transfer_days"] = str(campaign.transfer_days)
     return Filled(values=values, ticked={"kinds": list(campaign.kinds)})
 
 

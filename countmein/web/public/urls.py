@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.i18n import set_language
 
-from countmein.web.public import browse, card, mine, outbox, pledging, tickets
+from countmein.web.public import browse, card, mine, outbox, pledging, tickets, transfer
 
 urlpatterns = [
     path("", browse.home, name="home"),
@@ -22,6 +22,8 @@ urlpatterns = [
     path("p/<slug:code>/withdraw/", mine.withdrawn, name="withdraw"),
     path("p/<slug:code>/card/", card.card, name="card"),
     path("p/<slug:code>/card/back/", card.back, name="card_back"),
+    path("p/<slug:code>/transfer/", transfer.transfer, name="transfer"),
+    path("p/<slug:code>/transfer.png", transfer.picture, name="transfer_picture"),
     path("p/<slug:code>/report/", mine.reported, name="report"),
     path("p/<slug:code>/ticket.png", tickets.picture, name="ticket"),
     path("p/<slug:code>/event.ics", tickets.appointment, name="appointment"),
