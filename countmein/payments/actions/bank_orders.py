@@ -18,9 +18,10 @@ from countmein.base.ids import uuid7
 from countmein.base.jobs import job
 from countmein.members.models import Organiser
 from countmein.payments.actions.bank_match import hold_bank
+from countmein.payments.actions.claims import update
 from countmein.payments.bank import pain
 from countmein.payments.bank.account import own_account
-from countmein.payments.bank.latin import LettersRefused
+from countmein.payments.bank.latin import LettersRefused, latin
 from countmein.payments.bank_models import (
     TRANSFER_LIVE,
     BankEntry,
@@ -29,12 +30,18 @@ from countmein.payments.bank_models import (
     TransferKind,
     TransferState,
 )
-from countmein.payments.models import Charge, Refund, RefundState
+from countmein.payments.models import Charge, Payout, PayoutState, Refund, RefundState
 from countmein.rules.money import Money
 
 SLICE: Final = 500
 #: A bank takes more, but a person has to look through them.
 _TRANSFERS_AT_MOST: Final = 10_000
+#: What a person may send once more. A payout that came back is the campaign's money again.
+_PAYABLE_ANEW: Final = {
+    TransferKind.REFUND: (TransferState.REJECTED, TransferState.CAME_BACK),
+    TransferKind.RETURN: (TransferState.REJECTED, TransferState.CAME_BACK),
+    TransferKind.PAYOUT: (TransferState.REJECTED,),
+}
 #: The only currency that is transferred.
 _CURRENCY: Final = "EUR"
 
@@ -122,6 +129,40 @@ def _transfers(refunds: Sequence[Refund]) -> list[BankTransfer]:
     return made
 
 
+def order_payout(payout: Payout) -> BankTransfer:
+    """Have a supplier, whose account is known, paid with the next order; call once all agree.
+
+    From here on the payout is being sent: it is paid when the statement shows that it left. Raises
+    PayeeRefused for an account or a name that no bank would pay to, or if it is sent already.
+    """
+    name, iban = payee(payout.payee, payout.iban)
+    with transaction.atomic():
+        hold_bank()
+        sending = update(payout, was=PayoutState.ASKED, state=PayoutState.SENDING, due_at=None)
+        if not iban or not sending:
+            raise PayeeRefused
+        return BankTransfer.objects.create(
+            kind=TransferKind.PAYOUT,
+            about_lane=payout.lane,
+            about_id=payout.id,
+            campaign_id=payout.campaign_id,
+            amount_minor=payout.amount_minor,
+            currency=payout.currency,
+            name=name,
+            iban=iban,
+            text=_text(payout.purpose),
+            created_at=site_now(),
+        )
+
+
+def _text(purpose: str) -> str:
+    """What a purpose says in the letters that banks carry; nothing if it cannot be said so."""
+    try:
+        return latin(purpose)[:140].strip()
+    except LettersRefused:
+        return ""
+
+
 def fill_in(transfer_id: uuid.UUID, *, name: str, iban: str) -> BankTransfer:
     """Say to whom a transfer goes that lacks it, or that was rejected or came back: it is due anew.
 
@@ -137,7 +178,7 @@ def fill_in(transfer_id: uuid.UUID, *, name: str, iban: str) -> BankTransfer:
             row.name, row.iban = name, iban
             row.save(update_fields=["name", "iban"])
             return row
-        if row.state not in (TransferState.REJECTED, TransferState.CAME_BACK) or _is_live(row):
+        if row.state not in _PAYABLE_ANEW[TransferKind(row.kind)] or _is_live(row):
             raise PayeeRefused
         return _anew(row, name=name, iban=iban)
 

@@ -120,7 +120,8 @@ def _lacking() -> Any:
     """Transfers that a person has to complete: without an account, rejected, or come back."""
     stopped = BankTransfer.objects.filter(
         Q(state=TransferState.DUE, iban="")
-        | Q(state__in=[TransferState.REJECTED, TransferState.CAME_BACK])
+        | Q(state=TransferState.REJECTED)
+        | Q(state=TransferState.CAME_BACK) & ~Q(kind=TransferKind.PAYOUT)
     )
     live = BankTransfer.objects.filter(state__in=TRANSFER_LIVE).exclude(iban="")
     return stopped.exclude(about_id__in=live.values("about_id")).order_by("id")

@@ -6,20 +6,25 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.gates import hold
 from countmein.payments.actions.bank_import import import_statements
 from countmein.payments.actions.bank_orders import (
     OrderImpossible,
     PayeeRefused,
     fill_in,
     make_order,
+    order_bytes,
+    order_payout,
     read_report,
 )
 from countmein.payments.actions.bank_queue import return_all
+from countmein.payments.actions.payouts import set_aside
 from countmein.payments.bank_models import BankEntry, BankOrder, BankTransfer
-from countmein.payments.models import Refund
+from countmein.payments.models import Payout, Refund
 from tests.apps.campaigns.acts import states
 from tests.apps.payments.bank.statements import PAYER, Moved, camt
 from tests.apps.payments.conftest import accounts
@@ -137,4 +142,57 @@ def test_the_same_debit_in_two_files_is_booked_once(
         import_statements(BytesIO(said))
         site.work()
     assert {} == accounts(campaign)
+    site.check()
+
+
+def supplier(campaign: Any, *, iban: str, minor: int = 3000) -> Payout:
+    """The printer is to be paid out of what the campaign holds."""
+    payout = Payout(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        kind="supplier",
+        payee="Druckerei Grün",
+        purpose="2,000 posters",
+        amount_minor=minor,
+        currency="EUR",
+        asked_by_id=campaign.organiser_id,
+        asked_at=site_now(),
+        iban=iban,
+    )
+    with transaction.atomic():
+        hold(campaign)
+        set_aside(payout)
+    return payout
+
+
+def test_a_supplier_is_paid_by_an_order_once(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    campaign, people = tipped("ben")
+    bank.tells(Moved(minor=5000, id="B-1", text=charge_of(people["ben"]).reference))
+    nowhere = supplier(campaign, iban="DE00", minor=100)
+    with pytest.raises(PayeeRefused):
+        order_payout(nowhere)
+    assert "asked" == Payout.objects.get(lane=campaign.lane, id=nowhere.id).state
+    payout = supplier(campaign, iban="FR1420041010050500013M02606")
+    order_payout(payout)
+    with pytest.raises(PayeeRefused):
+        order_payout(payout)
+    order, transfer = make_order(by=olga), live()
+    assert ("sending", "Druckerei Grun", "2,000 posters") == (
+        Payout.objects.get(lane=campaign.lane, id=payout.id).state,
+        transfer.name,
+        transfer.text,
+    )
+    assert b"FR1420041010050500013M02606" in order_bytes(order)
+    leaves(bank, transfer, "B-2")
+    payout = Payout.objects.get(lane=campaign.lane, id=payout.id)
+    assert ("paid", transfer.end_to_end_id) == (payout.state, payout.reference)
+    assert 3000 == accounts(campaign)["paid:Druckerei Grün"]
+    site.check()
+    bank.tells(Moved(minor=3000, id="B-3", end_to_end_id=transfer.end_to_end_id, reversal=True))
+    assert "returned" == Payout.objects.get(lane=campaign.lane, id=payout.id).state
+    with pytest.raises(PayeeRefused):
+        fill_in(transfer.id, name="Druckerei", iban=PAYER)
+    assert 4900 == accounts(campaign)["held:money"]
     site.check()
