@@ -160,7 +160,7 @@ def _next_try(again: Campaign | None) -> tuple[tuple[str, str], ...]:
 def cancelled_letter(campaign: Campaign, *, paid_minor: int) -> Letterhead:
     """The organiser called it off."""
     money = (
-        _("What you paid, %(amount)s, is on its way back to your card.")
+        _("What you paid, %(amount)s, is on its way back to where it came from.")
         % {"amount": money_text(paid_minor, campaign.currency)}
         if paid_minor
         else _("Nothing was charged, and the card you gave us, if any, is deleted.")

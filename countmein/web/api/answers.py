@@ -171,6 +171,8 @@ class Campaign(ListedCampaign):
     #: How many days after being asked a bank transfer may take; null where there are only cards.
     transfer_days: int | None
     collecting: dict[Kind, int]
+    #: What of `collecting` members are to transfer.
+    awaited: dict[Kind, int]
     #: Charged less refunded less disputed.
     collected: dict[Kind, int]
     refunded: dict[Kind, int]

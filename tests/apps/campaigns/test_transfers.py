@@ -120,7 +120,7 @@ def test_cards_are_charged_while_transfers_are_awaited(
     assert {"accepted": 1, "fulfilled": 1} == states(campaign)
     seen = public_view(campaign)
     assert ({"money": 5000}, {"money": 700}) == (seen["collecting"], seen["collected"])
-    assert "settling" == seen["state"]
+    assert ("settling", {"money": 5000}) == (seen["state"], seen["awaited"])
     charge = Charge.objects.filter(lane=campaign.lane, provider="bank").get()
     assert timedelta(days=9, hours=23) < charge.due_at - site_now() <= timedelta(days=10)
 
