@@ -37,7 +37,7 @@ def remind_awaited() -> None:
 
 def _remind_slice(now: datetime) -> bool:
     with transaction.atomic():
-        rows = list(_to_remind(now).order_by("id")[:SLICE].select_for_update())
+        rows = list(_to_remind(now).order_by("lane", "id")[:SLICE].select_for_update())
         for row in rows:
             row.asks += 1
             row.remind_at = next_reminder(row.due_at, now=now)
@@ -89,7 +89,7 @@ def give_up_awaited() -> None:
 def _give_up_slice() -> bool:
     with transaction.atomic():
         hold_bank()
-        rows = list(_to_give_up().order_by("id")[:SLICE].select_for_update())
+        rows = list(_to_give_up().order_by("lane", "id")[:SLICE].select_for_update())
         now = site_now()
         Charge.objects.filter(
             lane__in={row.lane for row in rows},
