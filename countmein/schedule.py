@@ -53,6 +53,7 @@ from countmein.payments.models import (
     Refund,
     RefundState,
 )
+from countmein.rules.awaiting import BOOKED_WITHIN
 from countmein.rules.states import CampaignState
 
 log = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
         ("ends_at", Ballot.objects.all_lanes().filter(closed_at=None)),
         ("topup_until", Gate.objects.all_lanes().filter(state=CampaignState.topup)),
         ("due_at", Charge.objects.all_lanes().filter(state=ChargeState.DUE)),
+        ("remind_at", Charge.objects.all_lanes().filter(state=ChargeState.AWAITED)),
         ("due_at", Refund.objects.all_lanes().filter(state=RefundState.DUE)),
         ("expires_at", HostedPage.objects.all_lanes().filter(state=PageState.OPEN)),
         ("due_at", Payout.objects.all_lanes().filter(state=PayoutState.ASKED)),
@@ -184,6 +186,9 @@ def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
     unasked = Gate.objects.all_lanes().filter(state=CampaignState.open, reminded_at=None)
     near = _first(unasked, "deadline", after=after + ASK_ANEW, until=until + ASK_ANEW)
     firsts.append(near and near - ASK_ANEW)
+    awaited = Charge.objects.all_lanes().filter(state=ChargeState.AWAITED)
+    over = _first(awaited, "due_at", after=after - BOOKED_WITHIN, until=until - BOOKED_WITHIN)
+    firsts.append(over and over + BOOKED_WITHIN)
     return min((first for first in firsts if first is not None), default=None)
 
 

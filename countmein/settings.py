@@ -169,6 +169,10 @@ CHARGES_PER_SECOND = int(os.environ.get("CHARGES_PER_SECOND", "500" if SANDBOX e
 PAYOUT_ALONE_UP_TO_MINOR = int(os.environ.get("PAYOUT_ALONE_UP_TO_MINOR", "100000"))
 # The site's own share of what is settled, in basis points; fixed for a campaign when it launches.
 COMMISSION_BP = int(os.environ.get("COMMISSION_BP", "0"))
+# The site's own account, for transfers after the tip; the sandbox has one at a bank that is none.
+BANK_IBAN = os.environ.get("BANK_IBAN", "NL41MOCK0000000001" if SANDBOX else "")
+BANK_BIC = os.environ.get("BANK_BIC", "")
+BANK_NAME = os.environ.get("BANK_NAME", SITE_NAME)
 
 SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from countmein.rules import conditions
+from countmein.rules import awaiting, conditions
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.money import EXPONENT_OF
 from countmein.rules.pledging import COUNTED_ONCE
@@ -222,6 +222,8 @@ PlaceNames = Annotated[
 ]
 PerKind = dict[Kind, Amount]
 UnitPrice = Annotated[int, Field(strict=True, ge=1, le=MAX_UNIT_PRICE_MINOR)]
+#: How many days a member has for a transfer after being asked; none: cards only.
+TransferDays = Annotated[int, Field(strict=True, ge=1, le=awaiting.DAYS_AT_MOST)]
 Timezone = Annotated[str, _string(1, 64)]
 #: What a member wants if it cannot be carried out.
 FallbackWord = Annotated[
@@ -344,6 +346,7 @@ class CampaignBody(PlainBody):
     plan_b: PlanBBody | None = None
     payout: PayoutBody | None = None
     reveal: Reveal = "always"
+    transfer_days: TransferDays | None = None
 
 
 class CampaignPatch(Body):
@@ -371,6 +374,7 @@ class CampaignPatch(Body):
     plan_b: PlanBBody | None = None
     payout: PayoutBody | None = None
     reveal: Reveal | None = None
+    transfer_days: TransferDays | None = None
 
 
 class MemberBody(PlainBody):

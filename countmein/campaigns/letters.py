@@ -8,9 +8,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from countmein.campaigns.kinds import KINDS, Piece
+from countmein.campaigns.kinds import KINDS, pays_by_bank
 from countmein.campaigns.links import campaign_url, confirm_url, manage_url, secure_url
 from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket
+from countmein.campaigns.transfer_letters import not_transferred_letter
 from countmein.campaigns.wording import (
     amount_text,
     condition_text,
@@ -73,10 +74,23 @@ def kept_letter(
         KINDS[kind].piece(campaign, amount, tickets.get(kind))
         for kind, amount in sorted(pledge.accepted.items())
     ]
+    by_bank = pays_by_bank(pledge)
+    paid_label = _("Transferred") if by_bank else _("Charged")
+    paid_words = (
+        _("Your transfer of %(amount)s has arrived.")
+        if by_bank
+        else _("Your card was charged %(amount)s, once.")
+    )
+    lines = [
+        line
+        for piece in pieces
+        for line in (*([paid_words % {"amount": piece.paid}] if piece.paid else []), *piece.lines)
+    ]
     return Letterhead(
         subject=_("It tipped: %(title)s") % {"title": campaign.title},
-        lines=(_("Enough others are in, so your pledge counts."), *_lines(pieces)),
+        lines=(_("Enough others are in, so your pledge counts."), *lines),
         facts=(
+            *((paid_label, piece.paid) for piece in pieces if piece.paid),
             *(fact for piece in pieces for fact in piece.facts),
             *event_facts(campaign),
         ),
@@ -88,10 +102,6 @@ def kept_letter(
         code=next((piece.code for piece in pieces if piece.code), ""),
         event=event_of(campaign, uid=pledge.code, url=campaign_url(campaign), stamp=stamp),
     )
-
-
-def _lines(pieces: list[Piece]) -> list[str]:
-    return [line for piece in pieces for line in piece.lines]
 
 
 def event_facts(campaign: Campaign) -> tuple[tuple[str, str], ...]:
@@ -150,7 +160,7 @@ def _next_try(again: Campaign | None) -> tuple[tuple[str, str], ...]:
 def cancelled_letter(campaign: Campaign, *, paid_minor: int) -> Letterhead:
     """The organiser called it off."""
     money = (
-        _("What you paid, %(amount)s, is on its way back to your card.")
+        _("What you paid, %(amount)s, is on its way back to where it came from.")
         % {"amount": money_text(paid_minor, campaign.currency)}
         if paid_minor
         else _("Nothing was charged, and the card you gave us, if any, is deleted.")
@@ -204,6 +214,8 @@ def topup_letter(campaign: Campaign, pledge: Pledge, *, tally: Tally | None) -> 
 
 def dropped_letter(campaign: Campaign, pledge: Pledge) -> Letterhead:
     """The charge could not be collected."""
+    if pays_by_bank(pledge):
+        return not_transferred_letter(campaign)
     return Letterhead(
         subject=_("Your card could not be charged: %(title)s") % {"title": campaign.title},
         lines=(
@@ -214,16 +226,23 @@ def dropped_letter(campaign: Campaign, pledge: Pledge) -> Letterhead:
     )
 
 
-def refunded_letter(campaign: Campaign, *, amount_minor: int, reason: str) -> Letterhead:
+def refunded_letter(
+    campaign: Campaign, *, amount_minor: int, reason: str, by_bank: bool = False
+) -> Letterhead:
     """Money goes back, and why."""
     why = {
         "condition": _("After cards had failed, your own condition no longer held."),
         "shortfall": _("After cards had failed, the campaign fell short of its goal."),
         "no_proof": _("No proof was accepted in time, so what was not released goes back."),
     }.get(reason, _("The campaign was cancelled."))
+    way = (
+        _("The money was transferred to the account it came from.")
+        if by_bank
+        else _("The money is on its way back to the card it came from.")
+    )
     return Letterhead(
         subject=_("Refund: %(title)s") % {"title": campaign.title},
-        lines=(why, _("The money is on its way back to the card it came from.")),
+        lines=(why, way),
         facts=((_("Refunded"), money_text(amount_minor, campaign.currency)),),
         links=((_("The campaign"), campaign_url(campaign)),),
     )

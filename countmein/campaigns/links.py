@@ -50,6 +50,11 @@ def ballot_url(pledge: Pledge) -> str:
     return f"{settings.SITE_URL}/p/{pledge.code}/ballot/?receipt={receipt_of(pledge)}"
 
 
+def transfer_url(pledge: Pledge) -> str:
+    """Where a member reads what to transfer, and to whom."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/transfer/?receipt={receipt_of(pledge)}"
+
+
 def came_back_url(pledge: Pledge) -> str:
     """Where the provider's page leads back to; `{page}` becomes the page's id."""
     receipt = receipt_of(pledge)

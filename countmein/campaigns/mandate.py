@@ -1,4 +1,4 @@
-"""What a member allows when a card is given: how much, on which condition, until when."""
+"""What a member allows or promises: how much, on which condition, until when."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 
 from countmein.base.clock import site_now
 from countmein.campaigns.changes import parts_of
-from countmein.campaigns.kinds import KINDS
+from countmein.campaigns.kinds import KINDS, pays_by_bank
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.wording import condition_text, instant_text, money_text, rule_words
 from countmein.payments.models import Consent
 from countmein.rules import conditions
+from countmein.rules.awaiting import last_instant
 from countmein.rules.dunning import LADDER
 from countmein.rules.states import Shortfall
 from countmein.rules.tipping import TOPUP_LASTS
@@ -29,6 +30,14 @@ def latest_charge_at(campaign: Campaign) -> datetime:
     if campaign.shortfall == Shortfall.topup:
         at += TOPUP_LASTS + LADDER[-1]
     return at
+
+
+def latest_transfer_at(campaign: Campaign) -> datetime:
+    """The last instant at which anything can be asked to be transferred for this campaign."""
+    at = campaign.deadline + _SLACK
+    if campaign.shortfall == Shortfall.topup:
+        at += LADDER[-1] + TOPUP_LASTS
+    return last_instant(at, days=campaign.transfer_days or 0)
 
 
 def most_minor(campaign: Campaign, pledge: Pledge) -> int:
@@ -69,17 +78,45 @@ def mandate_words(campaign: Campaign, pledge: Pledge, condition: Any) -> str:
     )
 
 
+def transfer_words(campaign: Campaign, pledge: Pledge, condition: Any) -> str:
+    """The sentence that a member agrees to who will transfer the money, in the active language."""
+    facts = {
+        "amount": money_text(most_minor(campaign, pledge), campaign.currency),
+        "title": campaign.title,
+        "rule": rule_words(campaign),
+        "days": campaign.transfer_days,
+        "latest": instant_text(latest_transfer_at(campaign), campaign),
+    }
+    if pledge.more:
+        facts["amount"] = _("at most %(amount)s, as one sum of the parts that come in,") % facts
+    promise = (
+        _(
+            "You promise to transfer %(amount)s for “%(title)s” within %(days)s days after we ask "
+            "you to, only if %(rule)s come together, on %(latest)s at the latest. You count at "
+            "once, on your word: others rely on it."
+        )
+        % facts
+    )
+    if condition is None:
+        return promise
+    parsed = conditions.parse(condition, path="condition", pledges_allowed=True)
+    own = condition_text(parsed, currency=campaign.currency)
+    also = _("Your own condition must hold, too: %(condition)s.") % {"condition": own}
+    return f"{promise} {also}"
+
+
 def consent(campaign: Campaign, pledge: Pledge, condition: Any, *, language: str) -> Consent:
     """What the member allows with this pledge as it stands, in the member's language."""
+    by_bank = pays_by_bank(pledge)
     with translation.override(language):
-        words = mandate_words(campaign, pledge, condition)
+        words = (transfer_words if by_bank else mandate_words)(campaign, pledge, condition)
     return Consent(
         lane=pledge.lane,
         campaign_id=pledge.campaign_id,
         pledge_id=pledge.id,
         amount_minor=most_minor(campaign, pledge),
         currency=campaign.currency,
-        latest_charge_at=latest_charge_at(campaign),
+        latest_charge_at=(latest_transfer_at if by_bank else latest_charge_at)(campaign),
         words=words,
         at=site_now(),
     )

@@ -12,7 +12,7 @@ from countmein.campaigns.actions.count import tally_of
 from countmein.campaigns.actions.give_card import failing_charge, require_card_wanted
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.gates import gate_of
-from countmein.campaigns.kinds import needs_card
+from countmein.campaigns.kinds import BANK_TRANSFER, is_paid, pays_by_bank
 from countmein.campaigns.links import receipt_of, same, secure_url
 from countmein.campaigns.models import (
     JOINED_STATES,
@@ -26,6 +26,7 @@ from countmein.campaigns.models import (
     totals_of,
 )
 from countmein.campaigns.plan_queries import choice_view
+from countmein.campaigns.transfers import transfer_of
 from countmein.campaigns.wording import condition_text, missing_json
 from countmein.payments.actions.mandates import consent_of
 from countmein.payments.models import (
@@ -161,8 +162,8 @@ def _is_waitlisted(gate: Gate, pledge: Pledge, counted: bool) -> bool:
 
 
 def _payment(pledge: Pledge) -> dict[str, Any] | None:
-    """How the card behind a pledge fares; None where no card is needed."""
-    if not needs_card(pledge):
+    """How a pledge is paid; None where nothing is."""
+    if not is_paid(pledge):
         return None
     lane, id = pledge.lane, pledge.id
     mandates = list(Mandate.objects.filter(lane=lane, pledge_id=id).order_by("-id"))
@@ -172,7 +173,10 @@ def _payment(pledge: Pledge) -> dict[str, Any] | None:
     failing = failing_charge(pledge)
     allowed = consent_of(lane=lane, pledge_id=id)
     back = Refund.objects.filter(lane=lane, pledge_id=id, state=RefundState.DONE)
+    asked = transfer_of(pledge)
     return {
+        "method": BANK_TRANSFER if pays_by_bank(pledge) else "card",
+        "transfer": asked and asked.as_json(),
         "mandate": mandate.state if mandate else None,
         "mandate_text": allowed.words if allowed else None,
         "card": made

@@ -159,6 +159,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "hours": campaign.hours or None,
         "reveal": campaign.reveal,
         "payout": payout_view(campaign),
+        "transfer_days": campaign.transfer_days,
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
@@ -181,9 +182,10 @@ def payout_view(campaign: Campaign) -> dict[str, Any] | None:
 def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     """Collecting, failing, collected, refunded and disputed, per charged kind, minor units.
 
-    Never mixed. Collected is what was charged less what was refunded and what is disputed: the
-    provider takes disputed money away at once. It comes back if the dispute is won, and stays
-    under `disputed` if it is lost, for it was not us who gave it back.
+    Never mixed, but for awaited: what of collecting members are to transfer. Collected is what was
+    charged less what was refunded and what is disputed: the provider takes disputed money away at
+    once. It comes back if the dispute is won, and stays under `disputed` if it is lost, for it was
+    not us who gave it back.
 
     Before the tip also what may be expected to come in of what is pledged, for some cards fail;
     while cards are charged, how many minutes that takes at the provider's allowance.
@@ -198,6 +200,7 @@ def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     owed = payments.owed_by_kind(lane=campaign.lane, campaign_id=campaign.id)
     return {
         "collecting": {kind: owed.collecting.get(kind, 0) for kind in charged},
+        "awaited": {kind: owed.awaited.get(kind, 0) for kind in charged},
         "collected": {
             kind: paid.get(kind, 0) - back.get(kind, 0) - disputed[kind] for kind in charged
         },

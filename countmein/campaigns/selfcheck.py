@@ -10,8 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from countmein.base.clock import real_now
 from countmein.campaigns import selfcheck_plan_b
-from countmein.payments.actions.reconcile import differences
+from countmein.payments.actions import bank_compare
+from countmein.payments.actions.reconcile import Difference, differences
 from countmein.payments.actions.statement import begin_statement, read_lines
 from countmein.payments.providers import PROVIDERS, LookUpFailed
 
@@ -178,6 +180,7 @@ def self_check() -> list[dict[str, Any]]:
         checks += [_young(name, query) for name, query in _WAITING.items()]
         late = selfcheck_plan_b.overdue(patience=timedelta(seconds=PATIENCE_SECONDS))
         checks.append({"name": "choices_are_closed_in_time", "ok": not late, "detail": late})
+    checks.append(_guarded("bank_agrees", _bank_agrees))
     # A sandbox without its provider has nobody to ask; a live site has Stripe itself.
     if settings.STRIPE_API_BASE or (settings.STRIPE_API_KEY and not settings.SANDBOX):
         checks.append(_guarded("provider_agrees", _provider_agrees))
@@ -219,6 +222,17 @@ def _provider_agrees() -> str:
         begin_statement(provider)
         read_lines(provider)
         found += differences(provider, grace=timedelta(seconds=PATIENCE_SECONDS))
+    return _apart(found)
+
+
+def _bank_agrees() -> str:
+    """Compare the books with the bank's statements as far as they were imported, by currency."""
+    patient = real_now() - timedelta(seconds=PATIENCE_SECONDS)
+    return _apart([each for each in bank_compare.differences() if each.since <= patient])
+
+
+def _apart(found: list[Difference]) -> str:
+    """By currency: how many events differ, by how much, and the first of them."""
     apart, counts = Counter[str](), Counter[str]()
     for each in found:
         counts[each.currency] += 1

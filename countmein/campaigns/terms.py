@@ -10,6 +10,8 @@ from zoneinfo import available_timezones
 
 from countmein.base.problems import Fault
 from countmein.campaigns.bodies import CampaignBody
+from countmein.campaigns.transfers import TRANSFER_CURRENCY
+from countmein.payments.bank.account import own_account
 from countmein.rules import conditions
 from countmein.rules.payout import WHOLE_BP
 from countmein.rules.states import Kind
@@ -41,6 +43,7 @@ def require_terms(body: CampaignBody, *, now: datetime) -> None:
         *_rule_faults(body),
         *_deadline_faults(body.deadline, now=now),
         *_money_faults(body),
+        *_transfer_faults(body),
         *_per_kind_faults(body),
         *_period_faults(body),
         *_plan_b_faults(body),
@@ -98,6 +101,16 @@ def _years_after(now: datetime) -> datetime:
 def _money_faults(body: CampaignBody) -> Iterator[Fault]:
     if body.currency is None and CHARGED_KINDS & set(body.kinds):
         yield Fault(path="currency", reason="missing", detail="money needs a currency")
+
+
+def _transfer_faults(body: CampaignBody) -> Iterator[Fault]:
+    """Transfers are in euros, to the site's own account, for what is paid at all."""
+    if body.transfer_days is None:
+        return
+    is_paid = bool(CHARGED_KINDS & set(body.kinds))
+    if not is_paid or body.currency != TRANSFER_CURRENCY or own_account() is None:
+        detail = "only with euros, for money or a purchase, on a site with a bank account"
+        yield Fault(path="transfer_days", reason="transfers_not_offered", detail=detail)
 
 
 def _per_kind_faults(body: CampaignBody) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "up": ("up", "run everything on this machine: database, web, worker, sandbox"),
     "demo": ("demo", "up, with a made-up world and campaigns of the past replayed"),
     "self-check": ("self_check", "check that the site keeps its word"),
+    "bank": ("bank", "take in statements of the site's bank account"),
     "token": ("token", "print a program's token for an organiser"),
     "clock": ("clock", "show or move the sandbox's clock"),
     "replay": ("replay", "a recorded campaign once more, through the public door"),

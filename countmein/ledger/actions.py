@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -76,25 +77,52 @@ def post(
     Call inside the transaction that records the event. The same event is booked once: its id is
     part of a unique key, and a second posting raises IntegrityError instead of passing silently.
     """
+    Transfer.objects.bulk_create(
+        _legs(
+            Event(lane=lane, campaign_id=campaign_id, about=about, parts=parts, currency=currency),
+            kind=kind,
+            at=at,
+            payee=payee,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One of many events of a kind that are booked together."""
+
+    lane: int
+    campaign_id: uuid.UUID
+    about: uuid.UUID
+    parts: Mapping[str, int]
+    currency: str
+
+
+def post_all(events: Iterable[Event], *, kind: str, at: datetime) -> None:
+    """Book many events of one kind at once, each under an entry of its own, like `post`."""
+    Transfer.objects.bulk_create(
+        leg for event in events for leg in _legs(event, kind=kind, at=at, payee="")
+    )
+
+
+def _legs(event: Event, *, kind: str, at: datetime, payee: str) -> Iterator[Transfer]:
     source, destination = _ROUTES[kind]
     entry_id = uuid7()
-    Transfer.objects.bulk_create(
-        Transfer(
-            lane=lane,
-            campaign_id=campaign_id,
-            entry_id=entry_id,
-            kind=kind,
-            source_ref=about,
-            leg=leg,
-            at=at,
-            source=_account(source, kind=name, payee=payee),
-            destination=_account(destination, kind=name, payee=payee),
-            amount_minor=amount_minor,
-            currency=currency,
-        )
-        for leg, (name, amount_minor) in enumerate(sorted(parts.items()))
-        if amount_minor
-    )
+    for leg, (name, amount_minor) in enumerate(sorted(event.parts.items())):
+        if amount_minor:
+            yield Transfer(
+                lane=event.lane,
+                campaign_id=event.campaign_id,
+                entry_id=entry_id,
+                kind=kind,
+                source_ref=event.about,
+                leg=leg,
+                at=at,
+                source=_account(source, kind=name, payee=payee),
+                destination=_account(destination, kind=name, payee=payee),
+                amount_minor=amount_minor,
+                currency=event.currency,
+            )
 
 
 def _account(account: str, *, kind: str, payee: str) -> str:

@@ -37,8 +37,9 @@ class Letterhead:
     """What a message says, in the reader's language; one template lays out all of them.
 
     `lines` are paragraphs, `facts` label and value pairs, `links` label and address pairs (the
-    first is the button), `code` a voucher or check-in code shown large with its QR picture,
-    `event` the appointment that is attached as an `.ics` file.
+    first is the button), `code` a voucher or check-in code shown large with its QR picture, `scan`
+    what a banking app reads from the picture that is attached, `event` the appointment that is
+    attached as an `.ics` file.
     """
 
     subject: str
@@ -46,6 +47,7 @@ class Letterhead:
     facts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     code: str = ""
+    scan: str = ""
     event: dict[str, str] | None = None
     footer: str = ""
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
-from countmein.base.ids import uuid7
 from countmein.base.lanes import LaneModel
+from countmein.payments.bank_models import BankEntry, BankOrder, BankStatement, BankTransfer
 from countmein.payments.payout_models import (
     CommissionTaken,
     Delivery,
@@ -22,15 +22,21 @@ from countmein.payments.payout_models import (
 from countmein.payments.statement_models import (
     Discrepancy,
     DiscrepancyKind,
+    ProviderEvent,
     ProviderLine,
     Statement,
 )
 
 # All that the app `payments` keeps is found here, as Django expects.
 __all__ = [
+    "BANK",
     "CHARGE_OPEN",
     "REFUND_OVER",
     "Attempt",
+    "BankEntry",
+    "BankOrder",
+    "BankStatement",
+    "BankTransfer",
     "Charge",
     "ChargeState",
     "CommissionTaken",
@@ -206,28 +212,38 @@ class ChargeState(models.TextChoices):
     DOING = "doing"
     #: Its member may be paying it in person, on a page of the provider's.
     ON_PAGE = "on_page"
+    #: Its member is to transfer it; nobody can be asked for it but they.
+    AWAITED = "awaited"
     PAID = "paid"
     FAILED = "failed"
 
 
+_CHARGE_WORK = (ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE)
 #: Neither paid nor given up.
-CHARGE_OPEN = (ChargeState.DUE, ChargeState.DOING, ChargeState.ON_PAGE)
+CHARGE_OPEN = (*_CHARGE_WORK, ChargeState.AWAITED)
+#: What stands for the provider where members' own banks pay.
+BANK = "bank"
 
 
 class Charge(LaneModel):
     """What one accepted pledge owes; at most one per pledge, tried until paid or given up."""
 
-    work_states: ClassVar = CHARGE_OPEN
+    work_states: ClassVar = _CHARGE_WORK
     distribution = "campaign"
     campaign_id = models.UUIDField()
     pledge_id = models.UUIDField()
+    provider = models.CharField(max_length=16, default="stripe")
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     #: The amount by kind of pledge, minor units; they add up to the whole.
     parts = models.JSONField()
     state = models.CharField(max_length=8, choices=ChargeState, default=ChargeState.DUE)
     attempt = models.IntegerField(default=0)
+    #: When it is tried next; of one that is awaited, until when its member may transfer it.
     due_at = models.DateTimeField()
+    #: What a transfer is recognised by, and when its member is reminded of it.
+    reference = models.CharField(max_length=25, blank=True)
+    remind_at = models.DateTimeField(null=True)
     first_failed_at = models.DateTimeField(null=True)
     #: How the last try was refused (`rules.dunning.Decline`), and the mandate that it was made on.
     decline = models.CharField(max_length=12, blank=True)
@@ -244,6 +260,11 @@ class Charge(LaneModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["lane", "pledge_id"], name="one_charge_per_pledge"),
+            models.UniqueConstraint(
+                fields=["lane", "reference"],
+                condition=~models.Q(reference=""),
+                name="one_charge_per_reference",
+            ),
             models.CheckConstraint(
                 condition=models.Q(amount_minor__gt=0), name="charge_takes_something"
             ),
@@ -251,8 +272,12 @@ class Charge(LaneModel):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=models.Q(state__in=list(CHARGE_OPEN)),
+                condition=models.Q(state__in=list(_CHARGE_WORK)),
                 name="charge_work",
+            ),
+            # Whom to remind, and whose last day is over.
+            models.Index(
+                fields=["due_at"], condition=models.Q(state="awaited"), name="charge_awaited"
             ),
             models.Index(
                 fields=["lane", "campaign_id"],
@@ -317,6 +342,8 @@ class Attempt(LaneModel):
 class RefundState(models.TextChoices):
     DUE = "due"
     DOING = "doing"
+    #: It goes by an order to our bank, not by a call.
+    BY_BANK = "by_bank"
     DONE = "done"
     STUCK = "stuck"
     #: A dispute was lost, so the money has gone back without us.
@@ -365,6 +392,7 @@ class Refund(LaneModel):
                 condition=models.Q(state__in=list(_REFUND_WORK)),
                 name="refund_work",
             ),
+            models.Index(fields=["id"], condition=models.Q(state="by_bank"), name="refund_by_bank"),
             models.Index(
                 fields=["lane", "campaign_id"],
                 condition=models.Q(is_read=False, state__in=["done", "moot"]),
@@ -411,20 +439,4 @@ class Dispute(LaneModel):
             ),
             # Whether a refund of this charge has to wait.
             models.Index(fields=["lane", "charge_id"], name="dispute_by_charge"),
-        ]
-
-
-class ProviderEvent(models.Model):
-    """A signed event as the provider sent it; stored once by its own id, read by a job."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    provider = models.CharField(max_length=16)
-    event_id = models.CharField(max_length=255)
-    body = models.JSONField()
-    received_at = models.DateTimeField()
-    read_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["provider", "event_id"], name="one_row_per_event")
         ]

@@ -23,31 +23,38 @@ _TRUSTED_SECONDS = 600
 class Owed:
     """What is still to be collected, per kind of pledge, in minor units.
 
-    `collecting` was never refused yet, `failing` was. `untried` counts charges, not money.
+    `collecting` was never refused yet, `failing` was; `awaited` is the part of `collecting` that
+    members are to transfer. `untried` counts charges of cards, not money.
     """
 
     collecting: Counter[str] = field(default_factory=Counter)
     failing: Counter[str] = field(default_factory=Counter)
+    awaited: Counter[str] = field(default_factory=Counter)
     untried: int = 0
 
 
 def owed_by_kind(*, lane: int, campaign_id: uuid.UUID) -> Owed:
     """What one campaign's open charges come to."""
-    collecting, failing = Counter[str](), Counter[str]()
+    collecting, failing, awaited = Counter[str](), Counter[str](), Counter[str]()
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT part.key, c.first_failed_at IS NULL, sum(part.value::bigint)
+            """SELECT part.key, c.first_failed_at IS NULL, c.state = 'awaited',
+                      sum(part.value::bigint)
                FROM payments_charge c, jsonb_each_text(c.parts) part
-               WHERE c.lane = %s AND c.campaign_id = %s AND c.state = ANY(%s) GROUP BY 1, 2""",
+               WHERE c.lane = %s AND c.campaign_id = %s AND c.state = ANY(%s) GROUP BY 1, 2, 3""",
             [lane, campaign_id, list(CHARGE_OPEN)],
         )
-        for kind, is_untried, amount in cursor.fetchall():
+        for kind, is_untried, is_awaited, amount in cursor.fetchall():
             (collecting if is_untried else failing)[kind] += int(amount)
+            awaited[kind] += int(amount) if is_awaited else 0
     rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=CHARGE_OPEN)
     return Owed(
         collecting=collecting,
         failing=failing,
-        untried=rows.filter(first_failed_at=None).count() if collecting else 0,
+        awaited=awaited,
+        untried=rows.filter(first_failed_at=None).exclude(state=ChargeState.AWAITED).count()
+        if collecting
+        else 0,
     )
 
 
@@ -77,7 +84,9 @@ def outcomes() -> Outcomes:
     if known is None:
         since = site_now() - _LOOKS_BACK
         ended = Charge.objects.all_lanes().filter(
-            state__in=[ChargeState.PAID, ChargeState.FAILED], due_at__gt=since
+            provider="stripe",
+            state__in=[ChargeState.PAID, ChargeState.FAILED],
+            due_at__gt=since,
         )
         known = ended.aggregate(
             charged=Count("id"), paid=Count("id", filter=Q(state=ChargeState.PAID))

@@ -121,3 +121,19 @@ class Discrepancy(models.Model):
                 name="one_open_row_per_difference",
             )
         ]
+
+
+class ProviderEvent(models.Model):
+    """A signed event as the provider sent it; stored once by its own id, read by a job."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    provider = models.CharField(max_length=16)
+    event_id = models.CharField(max_length=255)
+    body = models.JSONField()
+    received_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "event_id"], name="one_row_per_event")
+        ]

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     place_unknown = "place_unknown"
     condition_invalid = "condition_invalid"
     payment_method_not_needed = "payment_method_not_needed"
+    transfers_not_offered = "transfers_not_offered"
     latched = "latched"
     pledge_held = "pledge_held"
     pledge_closed = "pledge_closed"

@@ -138,6 +138,12 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("POST", "/p/{pledge}/ballot/", NOBODY),
         ("GET", "/p/{pledge}/ballot/?receipt={receipt}", EVERYBODY),
     ],
+    "p/<code>/transfer/": [
+        ("GET", "/p/{pledge}/transfer/", NOBODY),
+        # Nothing is to be transferred for a signature, so its owner is led back to the pledge.
+        ("GET", "/p/{pledge}/transfer/?receipt={receipt}", Row(302, 302, 302, 302)),
+    ],
+    "p/<code>/transfer.png": [("GET", "/p/{pledge}/transfer.png?receipt={receipt}", NOBODY)],
     "p/<code>/report/": [("POST", "/p/{pledge}/report/", NOBODY)],
     "p/<code>/ticket.png": [("GET", "/p/{pledge}/ticket.png", NOBODY)],
     "p/<code>/event.ics": [("GET", "/p/{pledge}/event.ics", NOBODY)],
@@ -231,6 +237,26 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
     "desk/money/<uuid:id>/": [
         ("POST", "/desk/money/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 404)),
+    ],
+    "desk/bank/": [("GET", "/desk/bank/", OWNERS_DESK)],
+    "desk/bank/import/": [("POST", "/desk/bank/import/", Row(302, 404, 404, 302))],
+    "desk/bank/entry/<uuid:id>/": [
+        ("POST", "/desk/bank/entry/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 302)),
+    ],
+    "desk/bank/transfer/<uuid:id>/": [
+        (
+            "POST",
+            "/desk/bank/transfer/00000000-0000-7000-8000-000000000000/",
+            Row(302, 404, 404, 302),
+        ),
+    ],
+    "desk/bank/order/": [("POST", "/desk/bank/order/", Row(302, 404, 404, 302))],
+    "desk/bank/order/<uuid:id>.xml": [
+        (
+            "GET",
+            "/desk/bank/order/00000000-0000-7000-8000-000000000000.xml",
+            Row(302, 404, 404, 404),
+        ),
     ],
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from tests.apps.payments.bank.statements import Moved, camt
 from tests.browser.conftest import PHONE, Arrive, Complaints, keep_picture
 from tests.journeys.terms import CAMPAIGNS, campaign, pledge
 from tests.live import Live, Story, launch
@@ -21,14 +23,14 @@ PUBLIC = (
     "campaign-released", "campaign-again", "pledge", "pledge-faulty", "ledger-empty", "ledger",
     "mine-unconfirmed", "mine-waiting", "mine-purchase", "mine-presence", "mine-call",
     "mine-hours", "mine-withdrawn", "change", "withdraw", "confirmed", "outbox",
-    "outbox-letter", "outbox-voucher", "missing", "login", "login-code", "signup", "signup-sent",
-    "freeze", "campaign-proof", "ledger-paid",
+    "pledge-transfer", "mine-transfer", "transfer", "outbox-letter", "outbox-voucher", "missing",
+    "login", "login-code", "signup", "signup-sent", "freeze", "campaign-proof", "ledger-paid",
 )  # fmt: skip
 ORGANISE = (
     "desk", "choose", "new-fund", "new-faulty", "draft", "edit", "rehearse", "rehearse-bare",
     "ask-launch", "launch-refused", "watch-open", "watch-settled", "story", "thank", "cancel",
     "logout", "payouts", "payouts-faulty", "account", "hand-over", "proof", "proof-wanted",
-    "desk-payouts", "desk-payout", "desk-payout-faulty",
+    "desk-payouts", "desk-payout", "desk-payout-faulty", "desk-money", "desk-bank",
 )  # fmt: skip
 #: Also looked at in the dark.
 DARK = ("home", "campaign-open", "pledge-faulty", "mine-waiting", "watch-settled", "rehearse")
@@ -43,6 +45,7 @@ def world(live: Live, ana: str) -> dict[str, str]:
     draft = write_draft(live, ana, title="A draft of mine")
     bare = write_draft(live, ana, title="A market", kinds=["purchase"], currency="EUR")
     live.rest()
+    awaited, asked = awaited_transfer(live, ana)
     council = live.mails("council@example.org")[-1]["id"]
     buyer = kept["purchase"][0]
     paying = payouts(live, ana)
@@ -65,6 +68,11 @@ def world(live: Live, ana: str) -> dict[str, str]:
         "change": mine["waiting"]["manage_url"].replace("/?", "/change/?"),
         "withdraw": mine["waiting"]["manage_url"].replace("/?", "/withdraw/?"),
         "confirmed": confirm_link(story, "confirmed"),
+        "pledge-transfer": f"/c/{awaited.code}/pledge/",
+        "mine-transfer": asked["manage_url"],
+        "transfer": asked["manage_url"].replace("/?", "/transfer/?"),
+        "desk-money": "/desk/money/",
+        "desk-bank": "/desk/bank/",
         "outbox": "/outbox/",
         "outbox-letter": f"/outbox/{council}/",
         "outbox-voucher": f"/outbox/{voucher}/",
@@ -176,6 +184,37 @@ def confirm_link(story: Story, who: str) -> str:
     found = re.search(r"https?://\S+/confirm/\S+", story.mail(who, "Please confirm")["text"])
     assert found is not None
     return found[0]
+
+
+def awaited_transfer(live: Live, ana: str) -> tuple[Story, dict[str, Any]]:
+    """One that tipped and awaits Ben's transfer; what came is wrong in every way there is."""
+    story = launch(
+        live,
+        ana,
+        title="The barber comes back",
+        kinds=["money"],
+        currency="EUR",
+        rule={"people": 2},
+        transfer_days=14,
+    )
+    ben, cleo = (
+        story.join(who, kind="money", amount=5000, payment_method="bank_transfer")
+        for who in ("ben", "cleo")
+    )
+    live.rest()
+    references = [story.mine(made)["payment"]["transfer"]["reference"] for made in (ben, cleo)]
+    moved = [
+        Moved(minor=6000, id="B-1", text=references[1]),
+        Moved(minor=1000, id="B-2", text=references[0]),
+        Moved(minor=500, id="B-3", text=f"{references[0][:-1]}?"),
+        Moved(minor=-300, id="B-4", reversal=True),
+    ]
+    with tempfile.NamedTemporaryFile(suffix=".xml") as file:
+        file.write(camt(*moved, on=live.now().date()))
+        file.flush()
+        live.countmein("bank", "import", file.name)
+    live.rest()
+    return story, ben
 
 
 def released(live: Live, ana: str) -> tuple[Story, str]:

@@ -8,7 +8,9 @@ import pytest
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 
 
-@pytest.mark.parametrize("name", ["cards.md", "clearing.md", "money.md", "payouts.md", "plan_b.md"])
+@pytest.mark.parametrize(
+    "name", ["cards.md", "clearing.md", "money.md", "payouts.md", "plan_b.md", "transfers.md"]
+)
 def test_the_examples_on_a_page_come_out_as_printed(name: str) -> None:
     result = doctest.testfile(
         str(PAGES / name), module_relative=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL

@@ -1,4 +1,4 @@
-"""To ask: a member whose card failed, or is about to expire, hears what would help."""
+"""To ask: a member hears what would help whose card failed or expires, or whose transfer lacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.tell import SLICE, tell
 from countmein.campaigns.mandate import latest_charge_at
 from countmein.campaigns.models import Campaign, Gate, Pledge
-from countmein.payments.models import Charge, Mandate, MandateState
+from countmein.payments.models import BANK, Charge, Mandate, MandateState
 from countmein.rules.states import CampaignState, PledgeState
 
 #: How long before the deadline those are asked anew whose card will have expired.
@@ -21,7 +21,8 @@ ASK_ANEW = timedelta(days=3)
 
 
 def ask_failing(campaign: Campaign) -> bool:
-    """Have a slice of those told whose charge was refused since; tell whether there were any."""
+    """Have a slice of those told whose charge was refused, or who are to be reminded of their
+    transfer; tell whether there were any."""
     with transaction.atomic():
         rows = list(
             Charge.objects.filter(
@@ -30,11 +31,11 @@ def ask_failing(campaign: Campaign) -> bool:
             .order_by("id")[:SLICE]
             .select_for_update()
         )
-        by_number: dict[int, list[str]] = {}
+        by_topic: dict[str, list[str]] = {}
         for row in rows:
-            by_number.setdefault(row.asks, []).append(str(row.pledge_id))
-        for number, ids in by_number.items():
-            topic = f"failing_{number}"
+            about = "transfer" if row.provider == BANK else "failing"
+            by_topic.setdefault(f"{about}_{row.asks}", []).append(str(row.pledge_id))
+        for topic, ids in by_topic.items():
             defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=ids)
         Charge.objects.filter(lane=campaign.lane, id__in=[row.id for row in rows]).update(
             asks_told=F("asks")

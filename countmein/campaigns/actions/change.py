@@ -15,7 +15,7 @@ from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_count
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.changes import joins, leaves
 from countmein.campaigns.gates import hold_shared
-from countmein.campaigns.kinds import needs_card
+from countmein.campaigns.kinds import BANK_TRANSFER, is_paid
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
 from countmein.payments.actions.mandates import (
@@ -62,7 +62,7 @@ def _change_terms(campaign: Campaign, gate: Gate, row: Pledge, body: PledgePatch
     row.save()
     if before:
         Change.objects.bulk_create([*before, *joins(gate, row)])
-    if needs_card(row):
+    if is_paid(row):
         # What was allowed before was another sum, on another condition.
         crowd = Crowd.objects.get(lane=row.lane, id=row.crowd_id)
         language = get_language() or campaign.language
@@ -109,6 +109,9 @@ def _apply(campaign: Campaign, row: Pledge, body: PledgePatch) -> None:
 
 def _give_card(campaign: Campaign, row: Pledge, payment_method: str) -> None:
     """Another card: the one that was saved stays good until the new one is."""
+    if payment_method == BANK_TRANSFER:
+        detail = "withdraw, and pledge anew with a transfer"
+        raise PledgeRefused(Reason.transfers_not_offered, path="payment_method", detail=detail)
     require_card_wanted(row)
     row.payment_method = payment_method
     if row.state == PledgeState.unsecured:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer
 from countmein.campaigns.actions.tell import tell
-from countmein.campaigns.kinds import KINDS, is_charged, price_by_kind
+from countmein.campaigns.kinds import KINDS, is_charged, pays_by_bank, price_by_kind
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.payments.actions.charging import charge_due
-from countmein.payments.models import Charge
+from countmein.payments.models import BANK, Charge, ChargeState
+from countmein.rules.awaiting import first_reminder, last_instant
 from countmein.rules.collection import check_batch
 from countmein.rules.money import Money
+from countmein.rules.remittance import own_reference
 from countmein.rules.states import PledgeState
 
 
@@ -26,14 +30,18 @@ def promise(campaign: Campaign, rows: Sequence[Pledge]) -> None:
     Raises BatchRefused if the charges are not what was accepted; none of them may be written then.
     """
     owing = [row for row in rows if is_charged(row.accepted)]
-    charges = [_charge(campaign, row) for row in owing]
+    now = site_now()
+    charges = [_charge(campaign, row, now) for row in owing]
     check_batch(
         _accepted_by_kind(campaign, {row.id for row in owing}),
         [Money(amount_minor=c.amount_minor, currency=c.currency) for c in charges],
     )
     Charge.objects.bulk_create(charges, ignore_conflicts=True)
-    if owing:
+    to_transfer = [str(row.id) for row in owing if pays_by_bank(row)]
+    if len(to_transfer) < len(owing):
         defer(charge_due, once="payments.charge_due")
+    if to_transfer:
+        defer(tell, campaign_id=str(campaign.id), topic="transfer", pledge_ids=to_transfer)
     fulfil(campaign, [row for row in rows if not is_charged(row.accepted)])
 
 
@@ -62,8 +70,9 @@ def _accepted_by_kind(campaign: Campaign, ids: Collection[uuid.UUID]) -> dict[st
     }
 
 
-def _charge(campaign: Campaign, row: Pledge) -> Charge:
+def _charge(campaign: Campaign, row: Pledge, now: datetime) -> Charge:
     parts = price_by_kind(campaign, row.accepted)
+    by_bank = _awaited(campaign, row, now) if pays_by_bank(row) else {"due_at": now}
     return Charge(
         lane=row.lane,
         campaign_id=row.campaign_id,
@@ -71,8 +80,20 @@ def _charge(campaign: Campaign, row: Pledge) -> Charge:
         amount_minor=sum(parts.values()),
         currency=campaign.currency,
         parts=parts,
-        due_at=site_now(),
+        **by_bank,
     )
+
+
+def _awaited(campaign: Campaign, row: Pledge, now: datetime) -> dict[str, Any]:
+    """What a charge has of its own that its member is to transfer."""
+    last_at = last_instant(now, days=campaign.transfer_days or 1)
+    return {
+        "provider": BANK,
+        "state": ChargeState.AWAITED,
+        "due_at": last_at,
+        "remind_at": first_reminder(now, last_at),
+        "reference": own_reference(row.code),
+    }
 
 
 def fulfil(campaign: Campaign, rows: Sequence[Pledge]) -> None:

@@ -19,11 +19,12 @@ from countmein.campaigns.actions.tell import tell
 from countmein.campaigns.bodies import PartBody, PledgeBody
 from countmein.campaigns.changes import joins
 from countmein.campaigns.gates import gate_of, hold_shared, is_accepting
-from countmein.campaigns.kinds import KINDS, is_charged, needs_card
+from countmein.campaigns.kinds import BANK_TRANSFER, KINDS, is_charged, is_paid, needs_card
 from countmein.campaigns.links import manage_url, receipt_of, secure_url
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
 from countmein.campaigns.plans import plans_of
+from countmein.campaigns.transfers import takes_transfers
 from countmein.campaigns.wording import money_text
 from countmein.members.actions import Enrolled, Person, enrol
 from countmein.payments.actions.mandates import want_mandates, write_consents
@@ -130,6 +131,8 @@ def _checked(campaign: Campaign, request: PledgeRequest) -> _Draft:
     check_fallback(body.fallback or Fallback.refund, plans=len(plans_of(campaign)))
     if body.payment_method and not is_charged([part.kind for part in parts]):
         raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
+    if body.payment_method == BANK_TRANSFER and not takes_transfers(campaign):
+        raise PledgeRefused(Reason.transfers_not_offered, path="payment_method")
     return _Draft(
         request=request,
         person=person,
@@ -232,16 +235,13 @@ def _stored(campaign: Campaign, requests: Sequence[PledgeRequest]) -> dict[str, 
 
 def _row(campaign: Campaign, gate: Gate, draft: _Draft, who: Enrolled, now: datetime) -> Pledge:
     body = draft.request.body
-    state = _first_state(campaign, [body.kind, *(part.kind for part in body.more)])
-    return Pledge(
+    row = Pledge(
         lane=campaign.lane,
         id=uuid7(),
         campaign_id=campaign.id,
         code=canonical.pledge_code(lane=campaign.lane, random=os.urandom(9)),
         key=draft.request.key,
         digest=draft.request.digest,
-        state=state,
-        answered_state=state,
         round=gate.round,
         kind=body.kind,
         amount=body.amount,
@@ -260,12 +260,15 @@ def _row(campaign: Campaign, gate: Gate, draft: _Draft, who: Enrolled, now: date
         at=now,
         acted_at=now,
     )
+    row.state = row.answered_state = _first_state(campaign, row)
+    return row
 
 
-def _first_state(campaign: Campaign, kinds: Sequence[str]) -> PledgeState:
+def _first_state(campaign: Campaign, row: Pledge) -> PledgeState:
+    """A card has to be given first; of a transfer nothing but the member's word can be had."""
     if campaign.confirm == Confirm.email:
         return PledgeState.unconfirmed
-    return PledgeState.unsecured if is_charged(kinds) else PledgeState.active
+    return PledgeState.unsecured if needs_card(row) else PledgeState.active
 
 
 def _write(
@@ -299,7 +302,7 @@ def _write(
         [
             consent(campaign, row, conditions_of[row.crowd_id], language=requests[row.key].language)
             for row in written
-            if needs_card(row)
+            if is_paid(row)
         ]
     )
     return {row.key: row for row in written}

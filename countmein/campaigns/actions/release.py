@@ -26,6 +26,8 @@ from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
 from countmein.rules.states import CARRIED, CampaignState, PledgeState
 
 SLICE = 500
+#: What is transferred after all, once that was called off, goes back from the bank's queue.
+_NOT_BEGUN = (ChargeState.DUE, ChargeState.AWAITED)
 _OUTSIDE = (
     PledgeState.unconfirmed,
     PledgeState.unsecured,
@@ -83,13 +85,13 @@ def _call_off_slice(campaign: Campaign) -> bool:
         charges = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
         begun = charges.filter(state=ChargeState.PAID, is_read=False)
         rows = list(
-            (charges.filter(state=ChargeState.DUE) | begun)
+            (charges.filter(state__in=_NOT_BEGUN) | begun)
             .order_by("id")[:SLICE]
             .select_for_update()
         )
-        due = [row.id for row in rows if row.state == ChargeState.DUE]
+        due = [row.id for row in rows if row.state in _NOT_BEGUN]
         Charge.objects.filter(lane=campaign.lane, id__in=due).update(
-            state=ChargeState.FAILED, code="called_off"
+            state=ChargeState.FAILED, code="called_off", remind_at=None
         )
         Pledge.objects.filter(
             lane=campaign.lane,

@@ -13,7 +13,14 @@ from django.utils import translation
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns import card_letters, letters, payout_letters, plan_news
+from countmein.campaigns import (
+    card_letters,
+    letters,
+    payout_letters,
+    plan_news,
+    transfer_letters,
+)
+from countmein.campaigns.kinds import pays_by_bank
 from countmein.campaigns.models import (
     LIVE_STATES,
     Ballot,
@@ -133,6 +140,11 @@ class _Background:
             return letters.left_out_letter(self.campaign, row, by_cap=row.was_waitlisted)
         if topic == "dropped":
             return letters.dropped_letter(self.campaign, row)
+        if topic.startswith("transfer"):
+            is_again = topic != "transfer"
+            return transfer_letters.transfer_letter(
+                self.campaign, row, self.charges[row.id], is_again=is_again
+            )
         if topic.startswith("failing_"):
             return card_letters.failing_letter(self.campaign, row, self.charges[row.id])
         if topic.startswith("expiring"):
@@ -144,7 +156,10 @@ class _Background:
             return payout_letters.milestone_letter(self.campaign, row, ballot)
         refund = self.refunds[row.id, topic]
         return letters.refunded_letter(
-            self.campaign, amount_minor=refund.amount_minor, reason=refund.reason
+            self.campaign,
+            amount_minor=refund.amount_minor,
+            reason=refund.reason,
+            by_bank=pays_by_bank(row),
         )
 
 

@@ -15,13 +15,26 @@ from countmein.campaigns.kinds.purchase import Purchase
 from countmein.campaigns.kinds.signature import Signature
 from countmein.campaigns.models import Campaign, Pledge, Ticket
 
-__all__ = ["KINDS", "Piece", "PledgeKind", "is_charged", "needs_card", "price_by_kind"]
+__all__ = [
+    "BANK_TRANSFER",
+    "KINDS",
+    "Piece",
+    "PledgeKind",
+    "is_charged",
+    "is_paid",
+    "needs_card",
+    "pays_by_bank",
+    "price_by_kind",
+]
+
+#: The payment method of a pledge that its member transfers after the tip; no card has this name.
+BANK_TRANSFER = "bank_transfer"
 
 
 class PledgeKind(Protocol):
     """How one kind of pledge is kept."""
 
-    #: Whether a card pays for it.
+    #: Whether it is paid for, by card or by transfer.
     is_charged: bool
 
     def price_minor(self, campaign: Campaign, amount: int) -> int:
@@ -45,13 +58,23 @@ KINDS: dict[str, PledgeKind] = {
 
 
 def is_charged(kinds: Sequence[str] | dict[str, int]) -> bool:
-    """Whether any of these kinds is paid by card."""
+    """Whether any of these kinds is paid for."""
     return any(KINDS[kind].is_charged for kind in kinds)
+
+
+def is_paid(pledge: Pledge) -> bool:
+    """Whether any part of a pledge is paid for."""
+    return is_charged([pledge.kind, *(part["kind"] for part in pledge.more)])
+
+
+def pays_by_bank(pledge: Pledge) -> bool:
+    """Whether its member transfers what it comes to, once it tips."""
+    return bool(pledge.payment_method == BANK_TRANSFER)
 
 
 def needs_card(pledge: Pledge) -> bool:
     """Whether any part of a pledge is paid by card, so that the whole has to be secured."""
-    return is_charged([pledge.kind, *(part["kind"] for part in pledge.more)])
+    return is_paid(pledge) and not pays_by_bank(pledge)
 
 
 def price_by_kind(campaign: Campaign, amounts: dict[str, int]) -> dict[str, int]:

@@ -1,11 +1,9 @@
-"""Money: the card is charged at the tip, and not before."""
+"""Money: it is paid at the tip, and not before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-
-from django.utils.translation import gettext as _
 
 from countmein.campaigns.kinds.piece import Piece
 from countmein.campaigns.models import Campaign, Pledge, Ticket
@@ -25,9 +23,6 @@ class Money:
         """The charge itself has kept it."""
 
     def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
-        """Say what was charged."""
+        """Say what was paid."""
         paid = money_text(amount, campaign.currency)
-        return Piece(
-            lines=(_("Your card was charged %(amount)s, once.") % {"amount": paid},),
-            facts=((_("Charged"), paid),),
-        )
+        return Piece(lines=(), paid=paid)

@@ -11,9 +11,13 @@ from countmein.campaigns.models import Campaign, Pledge, Ticket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Paragraphs, facts and links; `code` is shown large, with its picture."""
+    """Paragraphs, facts and links; `code` is shown large, with its picture.
+
+    `paid` is what it cost, in words; how it was paid is known to whoever writes the letter.
+    """
 
     lines: tuple[str, ...]
+    paid: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     code: str = ""

@@ -44,10 +44,8 @@ class Purchase:
             amount,
         )
         return Piece(
-            lines=(
-                _("Your card was charged %(amount)s, once.") % {"amount": paid},
-                line % {"count": amount},
-            ),
-            facts=((_("Charged"), paid), (_("Units"), str(amount))),
+            lines=(line % {"count": amount},),
+            paid=paid,
+            facts=((_("Units"), str(amount)),),
             code=ticket.code if ticket else "",
         )

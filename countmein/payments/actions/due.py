@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.db.models import Q
 
 from countmein.base.clock import real_now, site_now
+from countmein.payments.actions.awaited import (
+    give_up_awaited,
+    remind_awaited,
+    to_give_up,
+    to_remind,
+)
+from countmein.payments.actions.bank_compare import compare_bank
+from countmein.payments.actions.bank_match import match_entries
+from countmein.payments.actions.bank_orders import gather_refunds, to_gather
 from countmein.payments.actions.charging import charge_due
 from countmein.payments.actions.disputes import read_disputes
 from countmein.payments.actions.mandates import make_mandates
@@ -16,6 +25,7 @@ from countmein.payments.actions.paying import pay_due
 from countmein.payments.actions.reconcile import compare
 from countmein.payments.actions.refunding import refund_due
 from countmein.payments.actions.statement import begin_statement, read_statement
+from countmein.payments.bank_models import BankEntry, EntryState
 from countmein.payments.models import (
     Attempt,
     Charge,
@@ -51,7 +61,18 @@ def due_jobs() -> list[Any]:
         task
         for task, model in _WORK.values()
         if model.objects.all_lanes().filter(state__in=model.work_states, due_at__lte=now).exists()
-    ] + _of_statement()
+    ] + [*_of_statement(), *_by_bank().values()]
+
+
+def _by_bank() -> dict[str, Any]:
+    """The jobs about transfers that have something to do now, by what they do."""
+    looks: tuple[tuple[str, Any, Callable[[], bool]], ...] = (
+        ("bank entries", match_entries, BankEntry.objects.filter(state=EntryState.NEW).exists),
+        ("reminders", remind_awaited, to_remind),
+        ("transfers that did not come", give_up_awaited, to_give_up),
+        ("refunds by bank", gather_refunds, to_gather),
+    )
+    return {name: task for name, task, is_due in looks if is_due()}
 
 
 def _of_statement() -> list[Any]:
@@ -67,7 +88,8 @@ def _of_statement() -> list[Any]:
         (read_disputes, statement.disputes_due_at, site),
         (compare, statement.compare_due_at, site),
     )
-    return [task for task, due_at, now in dues if due_at <= now]
+    found = [task for task, due_at, now in dues if due_at <= now]
+    return [*found, compare_bank] if compare in found else found
 
 
 def unfinished() -> list[str]:
@@ -83,4 +105,4 @@ def unfinished() -> list[str]:
             | Q(state__in=_BEGUN[name], due_at__isnull=False)
         )
         .exists()
-    ]
+    ] + [*_by_bank()]

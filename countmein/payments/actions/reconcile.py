@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,8 +67,12 @@ class Difference:
 # Both sides as positive amounts, per event and currency. A refund that came back counts against
 # the refund, and a payout, which is a transfer there, likewise; a fee is what the lines about one
 # thing say together.
+# What came and went by bank is compared with the bank's statements (`bank_compare`).
 _COMPARED = """
-WITH ours AS (
+WITH by_bank AS (
+    SELECT id FROM payments_charge WHERE provider = 'bank'
+    UNION ALL SELECT about_id FROM payments_banktransfer WHERE kind = 'refund'),
+ours AS (
     SELECT CASE kind WHEN 'fee_back' THEN 'fee' WHEN 'refund_back' THEN 'refund' ELSE kind END
                AS event, source_ref AS about, currency,
            sum(CASE WHEN kind IN ('fee_back', 'refund_back') THEN -amount_minor
@@ -76,6 +80,7 @@ WITH ours AS (
            max(entry_id::text) AS entry
     FROM ledger_transfer
     WHERE kind IN ('charge', 'refund', 'refund_back', 'dispute', 'dispute_won', 'fee', 'fee_back')
+      AND NOT EXISTS (SELECT FROM by_bank WHERE by_bank.id = source_ref)
     GROUP BY 1, 2, 3
     UNION ALL
     SELECT 'transfer', t.source_ref, t.currency,
@@ -162,9 +167,20 @@ def _due_again(statement: Statement, at: datetime) -> None:
     Statement.objects.filter(provider=statement.provider).update(compare_due_at=at)
 
 
-def reconcile(provider: str, *, grace: timedelta = GRACE) -> list[Discrepancy]:
-    """Open what differs, close what does not any more, and return what is open."""
-    found = {each.key: each for each in differences(provider, grace=timedelta(0))}
+def reconcile(
+    provider: str, *, grace: timedelta = GRACE, found: Iterable[Difference] | None = None
+) -> list[Discrepancy]:
+    """Open what differs, close what does not any more, and return what is open.
+
+    `found` are the differences, if they are not to be looked for at a provider's.
+    """
+    seen = differences(provider, grace=timedelta(0)) if found is None else found
+    return _opened_and_closed(provider, {each.key: each for each in seen}, grace)
+
+
+def _opened_and_closed(
+    provider: str, found: dict[tuple[str, str, str], Difference], grace: timedelta
+) -> list[Discrepancy]:
     now = real_now()
     with transaction.atomic():
         rows = Discrepancy.objects.filter(provider=provider, resolved_at=None).select_for_update()

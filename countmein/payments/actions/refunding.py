@@ -21,6 +21,7 @@ from countmein.payments.actions.claims import (
 )
 from countmein.payments.actions.disputes import look_soon
 from countmein.payments.models import (
+    BANK,
     Attempt,
     Charge,
     Dispute,
@@ -166,9 +167,10 @@ def want_refunds(
                 amount_minor=sum(share.values()),
                 currency=charge.currency,
                 parts=share,
+                state=RefundState.BY_BANK if charge.provider == BANK else RefundState.DUE,
                 due_at=now,
             )
         )
     Refund.objects.bulk_create(rows, ignore_conflicts=True)
-    if rows:
+    if any(row.state == RefundState.DUE for row in rows):
         defer(refund_due, once="payments.refund_due")

@@ -163,7 +163,9 @@ class _Sheet:
 
     def end(self, stmt: Element) -> Statement:
         """The statement, if its entries lead from one balance to the other."""
-        opening, closing = _balance(stmt, _OPENING), _balance(stmt, _CLOSING)
+        (opening, opening_on), (closing, closing_on) = (
+            _balance(stmt, codes) for codes in (_OPENING, _CLOSING)
+        )
         if opening is not None and closing is not None:
             currency = opening.currency
             if closing.currency != currency or not self.moved.keys() <= {currency}:
@@ -180,6 +182,8 @@ class _Sheet:
             entry_count=self.count,
             opening=opening,
             closing=closing,
+            opening_on=opening_on,
+            closing_on=closing_on,
         )
 
 
@@ -262,11 +266,13 @@ def _charges(ntry: Element, details: list[Element], currency: str) -> int:
     return total
 
 
-def _balance(stmt: Element, codes: tuple[str, ...]) -> Money | None:
-    """The balance with the first of the codes that the statement has."""
+def _balance(stmt: Element, codes: tuple[str, ...]) -> tuple[Money | None, date | None]:
+    """The balance with the first of the codes that the statement has, and its day if it says."""
     balances = {text(bal, "Tp", "CdOrPrtry", "Cd"): bal for bal in every(stmt, "Bal")}
     found = next((balances[code] for code in codes if code in balances), None)
     if found is None:
-        return None
+        return None, None
     amount, direction = fields.moved(found)
-    return amount if direction is Direction.CREDIT else -amount
+    says_day = text(found, "Dt", "Dt") or text(found, "Dt", "DtTm")
+    day = fields.day_of(found, "Dt") if says_day else None
+    return (amount if direction is Direction.CREDIT else -amount), day

@@ -50,8 +50,9 @@ class Entry:
 class Statement:
     """The end of one statement; its entries came before it.
 
-    `opening` and `closing` are what the bank says, None if it does not. Where both are there,
-    the entries lead from one to the other, or the statement would have been refused.
+    `opening` and `closing` are what the bank says, None if it does not, and the days they are
+    for. Where both are there, the entries lead from one to the other, or the statement would have
+    been refused.
     """
 
     account: str
@@ -59,6 +60,8 @@ class Statement:
     entry_count: int
     opening: Money | None
     closing: Money | None
+    opening_on: date | None = None
+    closing_on: date | None = None
 
     @property
     def is_proved(self) -> bool:

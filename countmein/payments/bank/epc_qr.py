@@ -84,6 +84,13 @@ def _code(slip: Slip) -> QRCode:
     )
 
 
+def payload(slip: Slip) -> str:
+    """What the code holds, for whoever makes the picture elsewhere."""
+    amount = f"EUR{decimal_text(slip.amount.amount_minor, 'EUR')}"
+    lines = ("BCD", "002", "1", "SCT", slip.bic, slip.name, slip.iban, amount, "", slip.reference)
+    return "\n".join(lines)
+
+
 def svg(slip: Slip, *, title: str) -> str:
     """The code as an SVG element without styles; the title is what a screen reader says."""
     code: str = _code(slip).svg_inline(scale=4, border=4, omitsize=True, title=title, light="#fff")

@@ -158,7 +158,11 @@ class Campaign(ListedCampaign):
     hours: str | None
     reveal: str
     payout: PayoutTerms | None
+    #: How many days after being asked a bank transfer may take; null where there are only cards.
+    transfer_days: int | None
     collecting: dict[Kind, int]
+    #: What of `collecting` members are to transfer.
+    awaited: dict[Kind, int]
     #: Charged less refunded less disputed.
     collected: dict[Kind, int]
     refunded: dict[Kind, int]
@@ -212,11 +216,28 @@ class Card(Answer):
     expires_on: date | None
 
 
-class Payment(Answer):
-    """How the card behind a pledge fares: what was allowed, what was charged, what comes next.
+class Transfer(Answer):
+    """What a member is asked to transfer, to whom, until when, and what it is recognised by."""
 
-    `secure_url` leads to the provider's page as long as a card can be given.
+    name: str
+    iban: str
+    bic: str
+    amount_minor: int
+    currency: str
+    reference: str
+    last_day: At
+    url: str
+
+
+class Payment(Answer):
+    """How a pledge is paid: what was allowed, what was charged or transferred, what comes next.
+
+    `secure_url` leads to the provider's page as long as a card can be given; `transfer` is there
+    while a bank transfer is awaited.
     """
+
+    method: str
+    transfer: Transfer | None
 
     mandate: str | None
     mandate_text: str | None

@@ -1,4 +1,4 @@
-"""The owner's desk: where our books and the provider's statement differ, and who looks after it."""
+"""The owner's desk: where our books and a statement differ, the provider's or the bank's."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ _EVENTS: Final = {
     "dispute": _("Dispute"),
     "dispute_won": _("Dispute won"),
     "fee": _("Fee"),
+    # Of the bank, whose statements are compared like the provider's.
+    "entry": _("Credit at the bank that is not accounted for"),
+    "balance": _("Balance of the bank account: a statement is missing"),
+    "queued": _("Waits at the desk for the bank"),
 }
 _ENDS: Final = {
     "line_came": _("The provider's line came"),

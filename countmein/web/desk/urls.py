@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.desk import money, payouts
+from countmein.web.desk import bank, money, payouts
 
 urlpatterns = [
     path("money/", money.differences, name="desk_money"),
@@ -13,4 +13,10 @@ urlpatterns = [
     path("payouts/freeze/<uuid:id>/", payouts.go_on, name="desk_freeze"),
     path("payouts/<uuid:id>/", payouts.one, name="desk_payout"),
     path("payouts/<uuid:id>/<slug:verb>/", payouts.act, name="desk_payout_act"),
+    path("bank/", bank.desk, name="desk_bank"),
+    path("bank/import/", bank.imported, name="desk_bank_import"),
+    path("bank/entry/<uuid:id>/", bank.entry, name="desk_bank_entry"),
+    path("bank/transfer/<uuid:id>/", bank.transfer, name="desk_bank_transfer"),
+    path("bank/order/", bank.ordered, name="desk_bank_order"),
+    path("bank/order/<uuid:id>.xml", bank.order_file, name="desk_bank_order_file"),
 ]

@@ -106,6 +106,7 @@ _FIELDS: Final = {
     **{f"plan_b.plans[{n - 1}]": f"plan_{n}_title" for n in PLANS},
     **{f"plan_b.plans[{n - 1}].cost_minor": f"plan_{n}_cost" for n in PLANS},
     **payout_form.FIELDS,
+    "transfer_days": "transfer_days",
 }
 _FAULTS: Final[dict[str, str | Promise]] = {
     "in_the_past": _("This day is over. The deadline lies ahead."),
@@ -115,6 +116,9 @@ _FAULTS: Final[dict[str, str | Promise]] = {
     "unknown_kind": _("The campaign does not take this."),
     "unknown_place": _("This place is not in your list of places."),
     "already_launched": _("After the launch only the story can change."),
+    "transfers_not_offered": _(
+        "Transfers are in euros, for money or a purchase, and only if this site has a bank account."
+    ),
     "missing": _("This is needed."),
 }
 
@@ -156,6 +160,7 @@ def body_of(form: Filled, *, kept: Mapping[str, Any] | None = None) -> CampaignB
         "ends_at": _optional_instant(form, "ends_at", zone),
         "plan_b": _plan_b(form, currency, kept),
         "payout": payout_form.payout_of(form, zone),
+        "transfer_days": form.whole("transfer_days") if form.said("transfer_days") else None,
     }
     if form.faults:
         return None
@@ -204,6 +209,8 @@ def filled_of(campaign: Campaign, *, story: str) -> Filled:
     if campaign.unit_price_minor:
         values["unit_price"] = decimal_text(campaign.unit_price_minor, currency)
     values |= _plan_fields(campaign.plan_b, currency)
+    if campaign.transfer_days:
+        values["transfer_days"] = str(campaign.transfer_days)
     return Filled(values=values, ticked={"kinds": list(campaign.kinds)})
 
 

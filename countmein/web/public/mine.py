@@ -20,6 +20,7 @@ from countmein.campaigns.actions.confirm import TokenWrong, confirm
 from countmein.campaigns.actions.report import CALL_ANSWERS, ReportRefused, report
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgePatch
+from countmein.campaigns.kinds import BANK_TRANSFER
 from countmein.campaigns.links import confirm_token_of, manage_url, same, secure_url
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.rules.pledging import PledgeRefused, Reason
@@ -213,6 +214,8 @@ def dialled(phone: str) -> str:
 
 def _next_words(mine: dict[str, Any]) -> str:
     state, kept = mine["state"], mine["accepted"] or {}
+    if mine["payment"] and mine["payment"]["transfer"]:
+        return gettext("It tipped with you in it. Now your transfer is awaited.")
     if mine["payment"] and mine["payment"]["is_failing"]:
         return str(_NEXT["failing"])
     if state == "unsecured" and mine["payment"]["mandate"] == "wanted":
@@ -248,10 +251,22 @@ def _payment_words(payment: dict[str, Any] | None) -> str:
     }
     if payment is None:
         return ""
+    if payment["method"] == BANK_TRANSFER:
+        return _transfer_words(payment["charge"])
     if payment["is_failing"]:
         return gettext("refused at the charge")
     state = payment["charge"] or payment["mandate"]
     return words.get(state, "") if state else gettext("missing")
+
+
+def _transfer_words(charge: str | None) -> str:
+    """Say where a bank transfer stands."""
+    words = {
+        "awaited": gettext("awaited: it has not arrived yet"),
+        "paid": gettext("has arrived"),
+        "failed": gettext("did not arrive"),
+    }
+    return words.get(charge or "", gettext("promised; we ask for it if it tips"))
 
 
 def _refunded_text(payment: dict[str, Any] | None, campaign: Campaign) -> str:

@@ -80,8 +80,10 @@ def _money(campaign: Campaign, view: Mapping[str, Any]) -> list[dict[str, str]]:
     if view["tipped_at"] is None:
         # Some cards fail; better said before than after.
         facts[gettext("Expected to come in")] = view["expected_minor"]
+    awaited = sum(view["awaited"].values())
     facts |= {
-        gettext("Being charged"): sum(view["collecting"].values()),
+        gettext("Being charged"): sum(view["collecting"].values()) - awaited,
+        **({gettext("Transfers awaited"): awaited} if awaited else {}),
         gettext("Failing"): sum(view["failing"].values()),
         gettext("Collected"): sum(view["collected"].values()),
         gettext("Refunded"): sum(view["refunded"].values()),

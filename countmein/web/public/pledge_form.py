@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from countmein.campaigns import wording
 from countmein.campaigns.bodies import PledgeBody
+from countmein.campaigns.kinds import BANK_TRANSFER, is_charged
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.transfers import takes_transfers
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field, without_blanks
@@ -30,6 +32,7 @@ REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.place_unknown: _("Choose one of the places."),
     Reason.condition_invalid: _("This condition cannot be understood."),
     Reason.payment_method_not_needed: _("No card is needed for this."),
+    Reason.transfers_not_offered: _("This campaign takes cards only."),
     Reason.latched: _("The campaign has tipped with you in it, and others have relied on that."),
     Reason.pledge_held: _("A person is looking at this pledge; nothing can change until then."),
     Reason.pledge_closed: _("This pledge has ended."),
@@ -88,11 +91,17 @@ def body_of(campaign: Campaign, form: Filled) -> PledgeBody | None:
         "more": more,
         "fallback": fallback_of(form),
     }
+    if takes_transfers(campaign) and form.said("pay") == BANK_TRANSFER and _is_paid(kind, more):
+        fields["payment_method"] = BANK_TRANSFER
     try:
         return PledgeBody.model_validate(without_blanks(fields))
     except ValidationError as refused:
         form.blame_body(refused, _paths(form))
         return None
+
+
+def _is_paid(kind: str, more: list[dict[str, Any]]) -> bool:
+    return is_charged([kind, *(part["kind"] for part in more)])
 
 
 def _check_address(form: Filled) -> None:
@@ -178,6 +187,7 @@ def fields_of(campaign: Campaign, form: Filled) -> dict[str, Any]:
     return {
         "form": form,
         "fallbacks": choices(campaign, chosen=form.said("fallback")),
+        "offers_transfer": takes_transfers(campaign),
         "kinds": [kind_field(campaign, form, kind) for kind in campaign.kinds],
         "sum_kind": total,
         "sum_unit": unit_of(campaign, total),
@@ -255,6 +265,7 @@ def _paths(form: Filled) -> dict[str, str]:
         "member.email": "email",
         "member.name": "name",
         "place": "place",
+        "payment_method": "pay",
         "condition": _CONDITION_FIELDS.get(form.said("condition"), "condition"),
         "more": "more_amount",
         "fallback": "fallback",

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from countmein.base.clock import site_now
 from countmein.campaigns import queries
 from countmein.campaigns.actions.pledge import PledgeRequest, pledge
-from countmein.campaigns.mandate import latest_charge_at
+from countmein.campaigns.mandate import latest_charge_at, latest_transfer_at
 from countmein.campaigns.models import Campaign
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled
@@ -69,6 +69,7 @@ def _shown(
         "rule_text": view["rule_text"],
         "deadline": view["deadline"],
         "latest_charge": latest_charge_at(campaign),
+        "latest_transfer": latest_transfer_at(campaign),
         "now": site_now(),
         "key": key,
         **pledge_form.fields_of(campaign, filled),

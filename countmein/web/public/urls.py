@@ -15,6 +15,7 @@ from countmein.web.public import (
     outbox,
     pledging,
     tickets,
+    transfer,
 )
 
 urlpatterns = [
@@ -36,6 +37,8 @@ urlpatterns = [
     path("p/<slug:code>/card/back/", card.back, name="card_back"),
     path("p/<slug:code>/fallback/", after.fallback, name="fallback"),
     path("p/<slug:code>/ballot/", after.ballot, name="ballot"),
+    path("p/<slug:code>/transfer/", transfer.transfer, name="transfer"),
+    path("p/<slug:code>/transfer.png", transfer.picture, name="transfer_picture"),
     path("p/<slug:code>/report/", mine.reported, name="report"),
     path("p/<slug:code>/ticket.png", tickets.picture, name="ticket"),
     path("p/<slug:code>/event.ics", tickets.appointment, name="appointment"),

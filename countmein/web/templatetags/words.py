@@ -95,7 +95,7 @@ PLEDGE_STATES: dict[str, str | Promise] = {
     "refunded": _("Refunded: you have your money back"),
     "withdrawn": _("Withdrawn: you are out"),
     "released": _("Released: you owe nothing"),
-    "dropped": _("Dropped: your card could not be charged, and you owe nothing"),
+    "dropped": _("Dropped: it could not be collected, and you owe nothing"),
 }
 #: The same, as a word in the organiser's table.
 PLEDGE_WORDS: dict[str, str | Promise] = {

@@ -1,0 +1,302 @@
+"""Paying by bank: what is due is put into an order, which its owner hands to the bank.
+
+Nothing here sends anything. An order that is out is proved by the statement alone; what the bank
+says of it before (pain.002) only tells which payments it will not make.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from countmein.base.clock import site_now
+from countmein.base.ids import uuid7
+from countmein.base.jobs import job
+from countmein.members.models import Organiser
+from countmein.payments.actions.bank_match import hold_bank
+from countmein.payments.actions.claims import update
+from countmein.payments.bank import pain
+from countmein.payments.bank.account import own_account
+from countmein.payments.bank.latin import LettersRefused, latin
+from countmein.payments.bank_models import (
+    TRANSFER_LIVE,
+    BankEntry,
+    BankOrder,
+    BankTransfer,
+    TransferKind,
+    TransferState,
+)
+from countmein.payments.models import Charge, Payout, PayoutState, Refund, RefundState
+from countmein.rules.money import Money
+
+SLICE: Final = 500
+#: A bank takes more, but a person has to look through them.
+_TRANSFERS_AT_MOST: Final = 10_000
+#: What a person may send once more. A payout that came back is the campaign's money again.
+_PAYABLE_ANEW: Final = {
+    TransferKind.REFUND: (TransferState.REJECTED, TransferState.CAME_BACK),
+    TransferKind.RETURN: (TransferState.REJECTED, TransferState.CAME_BACK),
+    TransferKind.PAYOUT: (TransferState.REJECTED,),
+}
+#: The only currency that is transferred.
+_CURRENCY: Final = "EUR"
+
+
+class OrderImpossible(Exception):
+    """There is nothing to order, or no account to order it from."""
+
+
+class PayeeRefused(Exception):
+    """The name or the account is not one that a bank would pay to."""
+
+
+def payee(name: str, iban: str) -> tuple[str, str]:
+    """Name and account as a bank carries them; two empty texts if a person must fill them in."""
+    try:
+        party = pain.Party(name=name[:70], iban=iban)
+    except (pain.OrderRefused, LettersRefused):
+        return "", ""
+    return party.name, party.iban
+
+
+def to_gather() -> bool:
+    """Whether a refund goes by bank and has no transfer yet."""
+    return bool(_ungathered().exists())
+
+
+def _ungathered() -> Any:
+    transfers = BankTransfer.objects.filter(kind=TransferKind.REFUND, about_id=OuterRef("id"))
+    return (
+        Refund.objects.all_lanes()
+        .filter(state=RefundState.BY_BANK)
+        .filter(~Exists(transfers))
+        .order_by("id")
+    )
+
+
+@job(name="payments.gather_refunds", queue="money")
+def gather_refunds() -> None:
+    """Make a transfer of every refund that goes by bank, to the account its money came from."""
+    while _gather_slice():
+        pass
+
+
+def _gather_slice() -> bool:
+    with transaction.atomic():
+        hold_bank()
+        refunds = list(_ungathered()[:SLICE])
+        BankTransfer.objects.bulk_create(_transfers(refunds))
+    return bool(refunds)
+
+
+def _transfers(refunds: Sequence[Refund]) -> list[BankTransfer]:
+    now = site_now()
+    origin: dict[uuid.UUID, BankEntry] = {}
+    # Of several parts the largest tells where the money came from.
+    for entry in BankEntry.objects.filter(
+        charge_id__in=[refund.charge_id for refund in refunds], booked_minor__gt=0
+    ).order_by("booked_minor", "id"):
+        assert entry.charge_id is not None
+        origin[entry.charge_id] = entry
+    references = dict(
+        Charge.objects.filter(
+            lane__in={refund.lane for refund in refunds},
+            id__in=[refund.charge_id for refund in refunds],
+        ).values_list("id", "reference")
+    )
+    made = []
+    for refund in refunds:
+        came = origin.get(refund.charge_id)
+        name, iban = payee(came.counterparty, came.counterparty_account) if came else ("", "")
+        made.append(
+            BankTransfer(
+                kind=TransferKind.REFUND,
+                about_lane=refund.lane,
+                about_id=refund.id,
+                campaign_id=refund.campaign_id,
+                amount_minor=refund.amount_minor,
+                currency=refund.currency,
+                name=name,
+                iban=iban,
+                text=f"Refund {references[refund.charge_id]}",
+                created_at=now,
+            )
+        )
+    return made
+
+
+def order_payout(payout: Payout) -> BankTransfer:
+    """Have a supplier, whose account is known, paid with the next order; call once all agree.
+
+    From here on the payout is being sent: it is paid when the statement shows that it left. Raises
+    PayeeRefused for an account or a name that no bank would pay to, or if it is sent already.
+    """
+    name, iban = payee(payout.payee, payout.iban)
+    with transaction.atomic():
+        hold_bank()
+        sending = update(payout, was=PayoutState.ASKED, state=PayoutState.SENDING, due_at=None)
+        if not iban or not sending:
+            raise PayeeRefused
+        return BankTransfer.objects.create(
+            kind=TransferKind.PAYOUT,
+            about_lane=payout.lane,
+            about_id=payout.id,
+            campaign_id=payout.campaign_id,
+            amount_minor=payout.amount_minor,
+            currency=payout.currency,
+            name=name,
+            iban=iban,
+            text=_text(payout.purpose),
+            created_at=site_now(),
+        )
+
+
+def _text(purpose: str) -> str:
+    """What a purpose says in the letters that banks carry; nothing if it cannot be said so."""
+    try:
+        return latin(purpose)[:140].strip()
+    except LettersRefused:
+        return ""
+
+
+def fill_in(transfer_id: uuid.UUID, *, name: str, iban: str) -> BankTransfer:
+    """Say to whom a transfer goes that lacks it, or that was rejected or came back: it is due anew.
+
+    Raises PayeeRefused, also for a transfer that needs nothing.
+    """
+    name, iban = payee(name.strip(), iban)
+    with transaction.atomic():
+        hold_bank()
+        row = BankTransfer.objects.filter(id=transfer_id).first()
+        if row is None or not iban:
+            raise PayeeRefused
+        if row.state == TransferState.DUE and not row.iban:
+            row.name, row.iban = name, iban
+            row.save(update_fields=["name", "iban"])
+            return row
+        if row.state not in _PAYABLE_ANEW[TransferKind(row.kind)] or _is_live(row):
+            raise PayeeRefused
+        return _anew(row, name=name, iban=iban)
+
+
+def _is_live(row: BankTransfer) -> bool:
+    return BankTransfer.objects.filter(
+        kind=row.kind, about_id=row.about_id, state__in=TRANSFER_LIVE
+    ).exists()
+
+
+def _anew(row: BankTransfer, *, name: str, iban: str) -> BankTransfer:
+    """Another transfer for the same cause, under an id of its own."""
+    about_id = row.about_id
+    if row.kind == TransferKind.REFUND and row.state == TransferState.CAME_BACK:
+        about_id = _refund_anew(row)
+    return BankTransfer.objects.create(
+        kind=row.kind,
+        about_lane=row.about_lane,
+        about_id=about_id,
+        campaign_id=row.campaign_id,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        name=name,
+        iban=iban,
+        text=row.text,
+        created_at=site_now(),
+    )
+
+
+def _refund_anew(row: BankTransfer) -> uuid.UUID:
+    """A refund that came back is in the books twice, out and in; it goes out under a new id."""
+    refund = Refund.objects.filter(
+        lane=row.about_lane, id=row.about_id, state=RefundState.STUCK
+    ).first()
+    if refund is None:
+        raise PayeeRefused
+    Refund.objects.filter(lane=refund.lane, id=refund.id).delete()
+    refund.id, refund.state, refund.code = uuid7(), RefundState.BY_BANK, ""
+    refund.attempt, refund.is_read = refund.attempt + 1, False
+    refund.save(force_insert=True)
+    assert isinstance(refund.id, uuid.UUID)
+    return refund.id
+
+
+def make_order(*, by: Organiser | None = None) -> BankOrder:
+    """Put all that is due and complete into an order. Raises OrderImpossible."""
+    account = own_account()
+    if account is None:
+        raise OrderImpossible
+    now = site_now()
+    with transaction.atomic():
+        hold_bank()
+        rows = list(
+            BankTransfer.objects.filter(state=TransferState.DUE, currency=_CURRENCY)
+            .exclude(iban="")
+            .order_by("id")[:_TRANSFERS_AT_MOST]
+        )
+        if not rows:
+            raise OrderImpossible
+        order = BankOrder.objects.create(
+            message_id=f"CM{uuid7().hex}",
+            created_at=now,
+            execute_on=now.date(),
+            currency=_CURRENCY,
+            name=account.name,
+            iban=account.iban,
+            bic=account.bic,
+            transfer_count=len(rows),
+            total_minor=sum(row.amount_minor for row in rows),
+            made_by=by,
+        )
+        BankTransfer.objects.filter(id__in=[row.id for row in rows]).update(
+            state=TransferState.ORDERED, order=order
+        )
+    return order
+
+
+def order_bytes(order: BankOrder) -> bytes:
+    """The file for the bank: the same bytes each time."""
+    return pain.order(
+        message_id=order.message_id,
+        created_at=order.created_at,
+        execute_on=order.execute_on,
+        debtor=pain.Party(name=order.name, iban=order.iban, bic=order.bic),
+        transfers=[
+            pain.Transfer(
+                id=row.end_to_end_id,
+                to=pain.Party(name=row.name, iban=row.iban),
+                amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+                text=row.text,
+            )
+            for row in order.transfers.order_by("id")
+        ],
+    )
+
+
+def read_report(body: bytes) -> int:
+    """Note which payments of an order the bank will not make; tell how many are news.
+
+    Raises BankFileRefused, and OrderImpossible if it is about no order of ours.
+    """
+    report = pain.read_status(body)
+    rejected = 0
+    with transaction.atomic():
+        hold_bank()
+        order = BankOrder.objects.filter(message_id=report.message_id).first()
+        if order is None:
+            raise OrderImpossible
+        for row in order.transfers.filter(state=TransferState.ORDERED):
+            said = report.of(row.end_to_end_id)
+            # That the same order was sent twice says nothing about the first time.
+            if said.status is not pain.Status.REJECTED or said.code == "DUPL":
+                continue
+            row.state, row.code, row.words = (
+                TransferState.REJECTED,
+                said.code[:64],
+                said.words[:300],
+            )
+            row.save(update_fields=["state", "code", "words"])
+            rejected += 1
+    return rejected
