@@ -1,7 +1,7 @@
 """What comes after the tip: failures and plans, ballots, proofs of stages, hand-overs.
 
-New tables, and columns that are empty or have a constant default: a moment's lock each, whatever the
-number of rows. The index on the gates locks that table, which has a row for each campaign, for
+New tables, and columns that are empty or have a constant default: a moment's lock each, whatever
+the number of rows. The index on the gates locks that table, which has a row for each campaign, for
 milliseconds.
 """
 

@@ -1,9 +1,9 @@
-"""What leaves: payouts, their accounts, approvals and documents, the commission. And transfers by bank:
-statements, entries, orders; what is awaited, and refunds that go by order.
+"""What leaves: payouts, their accounts, approvals and documents, the commission. And transfers by
+bank: statements, entries, orders; what is awaited, and refunds that go by order.
 
-New tables, and columns with constant defaults: a moment's lock each. The two indexes and the unique key
-on charges and refunds are empty at first, but are built under a lock that stops writes while each row
-is looked at once; charging waits for that long.
+New tables, and columns with constant defaults: a moment's lock each. The two indexes and the unique
+key on charges and refunds are empty at first, but are built under a lock that stops writes while
+each row is looked at once; charging waits for that long.
 """
 
 import django.db.models.deletion
