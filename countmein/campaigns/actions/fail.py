@@ -59,7 +59,7 @@ def fail(
     with transaction.atomic():
         gate = hold(campaign)
         if gate.state == CampaignState.settled:
-            begin_executing(campaign, gate)
+            begin_executing(campaign)
         elif gate.state != CampaignState.executing:
             raise MoveRefused("only what is being carried out can fail")
         _stop_own(campaign)
