@@ -21,6 +21,7 @@ from countmein.payments.actions.claims import update
 from countmein.payments.actions.mandates import close_pages, forget_mandates
 from countmein.payments.actions.payouts import stop
 from countmein.payments.models import (
+    CHARGE_OPEN,
     Charge,
     ChargeState,
     Delivery,
@@ -31,6 +32,10 @@ from countmein.payments.models import (
 from countmein.rules.states import CampaignState, PledgeState
 
 SLICE = 500
+#: Nobody has begun to take these.
+NOT_BEGUN = tuple(
+    state for state in CHARGE_OPEN if state not in (ChargeState.DOING, ChargeState.ON_PAGE)
+)
 
 
 class PaymentRefused(Exception):
@@ -142,7 +147,7 @@ def _call_off_slice(campaign: Campaign) -> bool:
     with transaction.atomic():
         gate = hold(campaign)
         due = Charge.objects.filter(
-            lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.DUE
+            lane=campaign.lane, campaign_id=campaign.id, state__in=NOT_BEGUN
         )
         charges = list(due.order_by("id")[:SLICE].select_for_update())
         if not charges:
