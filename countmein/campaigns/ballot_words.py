@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from countmein.campaigns.models import Ballot, BallotKind
 from countmein.campaigns.wording import number_text
+from countmein.rules.failure import votes_needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +81,13 @@ def outcome_text(ballot: Ballot) -> str:
 
 
 def count_lines(ballot: Ballot, counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """The votes for each choice, and how many did not vote."""
+    """The votes for each choice, how many did not vote, and how many had to."""
     lines = [
         (choice_text(ballot, choice), number_text(counts.get(choice, 0)))
         for choice in ballot.options
     ]
-    return [*lines, (_("Did not vote"), number_text(counts.get("", 0)))]
+    lines.append((_("Did not vote"), number_text(counts.get("", 0))))
+    if ballot.quorum_bp:
+        needed = votes_needed(eligible=sum(counts.values()), quorum_bp=ballot.quorum_bp)
+        lines.append((_("Votes needed"), number_text(needed)))
+    return lines

@@ -46,7 +46,7 @@ QUERIES: dict[str, str] = {
         JOIN (SELECT lane, pledge_id, sum(borne_minor) AS borne FROM campaigns_planshare
               GROUP BY 1, 2) s ON s.lane = c.lane AND s.pledge_id = c.pledge_id
         JOIN payments_refund r ON r.lane = c.lane AND r.charge_id = c.id
-             AND r.state IN ('due', 'doing', 'done')
+             AND r.state NOT IN ('moot', 'stuck')
         WHERE c.state = 'paid' GROUP BY c.id, c.amount_minor, s.borne
         HAVING sum(r.amount_minor) + s.borne > c.amount_minor""",
     # Every vote is in the counts of its ballot.

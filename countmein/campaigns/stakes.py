@@ -13,6 +13,7 @@ from countmein.campaigns.models import Ballot, BallotKind, Campaign, PlanShare
 from countmein.ledger import actions as ledger
 from countmein.ledger import queries as books
 from countmein.payments.models import (
+    REFUND_OVER,
     Charge,
     ChargeState,
     Delivery,
@@ -27,8 +28,6 @@ from countmein.rules.money import hamilton
 
 #: Whose account the books keep what waits for a ballot on.
 BALLOT = "ballot"
-_REFUNDS_MADE = (RefundState.DONE,)
-_REFUNDS_OWED = (RefundState.DUE, RefundState.DOING, RefundState.STUCK)
 _GONE_WITH = ("pending:", "paid:")
 
 
@@ -110,8 +109,8 @@ def _back(campaign: Campaign) -> dict[uuid.UUID, int]:
     money are not counted twice, for only one of them comes to pass."""
     refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     disputes = Dispute.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    made = _by_pledge(refunds.filter(state__in=_REFUNDS_MADE))
-    owed = _by_pledge(refunds.filter(state__in=_REFUNDS_OWED))
+    made = _by_pledge(refunds.filter(state=RefundState.DONE))
+    owed = _by_pledge(refunds.exclude(state__in=REFUND_OVER))
     disputed = _by_pledge(disputes.exclude(state=DisputeState.WON))
     return {
         id: made.get(id, 0) + max(owed.get(id, 0), disputed.get(id, 0))

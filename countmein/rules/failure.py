@@ -340,7 +340,7 @@ def ballot(
         if choice not in counts:
             raise SettlementRefused("a vote is for one of the choices on the ballot")
         counts[choice] += 1
-    needed = max(1, -(-eligible * quorum_bp // _WHOLE_BP))
+    needed = votes_needed(eligible=eligible, quorum_bp=quorum_bp)
     is_quorate = len(votes) >= needed
     choice = _most_votes(counts) if is_quorate else REFUND
     refunded_minor = left_minor if choice == REFUND else 0
@@ -352,6 +352,11 @@ def ballot(
         refunds=hamilton(stakes, total=refunded_minor, seed=seed),
         kept_minor=left_minor - refunded_minor,
     )
+
+
+def votes_needed(*, eligible: int, quorum_bp: int) -> int:
+    """How many of those who may vote must, so that a ballot is binding; one at least."""
+    return max(1, -(-eligible * quorum_bp // _WHOLE_BP))
 
 
 def _most_votes(counts: Mapping[str, int]) -> str:

@@ -25,12 +25,14 @@ PUBLIC = (
     "mine-hours", "mine-withdrawn", "change", "withdraw", "confirmed", "outbox",
     "pledge-transfer", "mine-transfer", "transfer", "outbox-letter", "outbox-voucher", "missing",
     "login", "login-code", "signup", "signup-sent", "freeze", "campaign-proof", "ledger-paid",
+    "campaign-plans", "pledge-plans", "campaign-failed", "mine-failed", "fallback", "ballot",
 )  # fmt: skip
 ORGANISE = (
     "desk", "choose", "new-fund", "new-faulty", "draft", "edit", "rehearse", "rehearse-bare",
     "ask-launch", "launch-refused", "watch-open", "watch-settled", "story", "thank", "cancel",
     "logout", "payouts", "payouts-faulty", "account", "hand-over", "proof", "proof-wanted",
     "desk-payouts", "desk-payout", "desk-payout-faulty", "desk-money", "desk-bank",
+    "watch-failed", "execute", "fail", "fail-faulty", "finish",
 )  # fmt: skip
 #: Also looked at in the dark.
 DARK = ("home", "campaign-open", "pledge-faulty", "mine-waiting", "watch-settled", "rehearse")
@@ -98,6 +100,7 @@ def world(live: Live, ana: str) -> dict[str, str]:
         "cancel": f"/organise/{story.code}/cancel/",
         "logout": "/account/logout/",
         **paying,
+        **plans(live, ana),
     }
 
 
@@ -148,6 +151,36 @@ def payouts(live: Live, ana: str) -> dict[str, str]:
         "desk-payouts": "/desk/payouts/",
         "desk-payout": f"/desk/payouts/{ids[1]}/",
         "desk-payout-faulty": f"/desk/payouts/{ids[1]}/",
+    }
+
+
+def plans(live: Live, ana: str) -> dict[str, str]:
+    """One with plans that is open, one that is carried out, one that failed and left money over."""
+    paper = {"title": "Another paper", "cost_minor": 1000, "text": "They said yes."}
+    van = {"title": "A van", "rule": {"people": 3}}
+    offered = {"plans": [paper, van], "decide_hours": 0}
+    terms = {"title": "An advert", "kinds": ["money"], "currency": "GBP", "plan_b": offered}
+    still_open = launch(live, ana, **terms, rule={"people": 9})
+    carried, failed = (launch(live, ana, **terms, rule={"people": 1}) for _ in range(2))
+    for story in (carried, failed):
+        made = story.join("ben", **pledge("money"), fallback=1)
+        story.until("settled")
+        live.api("POST", f"/campaigns/{story.code}/execute", token=ana)
+    said = {"text": "They refused it."}
+    live.api("POST", f"/campaigns/{failed.code}/fail", said, token=ana)
+    failed.until("settled")
+    return {
+        "campaign-plans": f"/c/{still_open.code}/",
+        "pledge-plans": f"/c/{still_open.code}/pledge/",
+        "campaign-failed": f"/c/{failed.code}/",
+        "mine-failed": made["manage_url"],
+        "fallback": made["manage_url"].replace("/?", "/fallback/?"),
+        "ballot": made["manage_url"].replace("/?", "/ballot/?"),
+        "watch-failed": f"/organise/{failed.code}/",
+        "execute": f"/organise/{failed.code}/execute/",
+        "fail": f"/organise/{carried.code}/fail/",
+        "fail-faulty": f"/organise/{carried.code}/fail/",
+        "finish": f"/organise/{carried.code}/finish/",
     }
 
 
@@ -257,6 +290,9 @@ def act(page: Page, name: str) -> None:
         page.get_by_role("button", name="Ask for this payment").click()
     elif name == "desk-payout-faulty":
         page.get_by_role("button", name="Note as paid").click()
+
+    elif name == "fail-faulty":
+        page.get_by_role("button", name="It cannot be carried out").click()
     elif name == "launch-refused":
         page.get_by_role("button", name="Yes, launch it").click()
 

@@ -12,10 +12,16 @@ import pytest
 from django.db import connection, connections, transaction
 
 from countmein.base.clock import site_now
+from countmein.campaigns.actions.change import change
 from countmein.campaigns.actions.close_ballots import _close_left_over, close_ballots
 from countmein.campaigns.actions.fail import fail
+from countmein.campaigns.actions.reallocate import reallocate
 from countmein.campaigns.actions.vote import VoteRefused, vote
-from countmein.campaigns.models import Ballot, BallotPaper, Campaign, Pledge
+from countmein.campaigns.bodies import PledgePatch
+from countmein.campaigns.gates import gate_of
+from countmein.campaigns.models import Ballot, BallotPaper, Campaign, Gate, Pledge
+from countmein.campaigns.moves import MoveRefused
+from countmein.campaigns.plans import failures_of
 from tests.apps.campaigns.acts import Join, pledge_of
 from tests.apps.campaigns.plans import asked, balances, carried_out, crowd, paid, shares, with_plans
 from tests.conftest import Launch, Site
@@ -191,3 +197,48 @@ def test_a_vote_that_holds_nothing_is_taken_and_not_counted(
     _vote_while_it_is_closed(campaign, ballot, naive)
     counts = Ballot.objects.get(lane=ballot.lane, id=ballot.id).counts
     assert (0, 1) == (counts["keep"], _stored(ballot))
+
+
+def _choosing(site: Site, launch: Launch, join: Join) -> tuple[Campaign, list[Pledge]]:
+    """Seven who want a refund so far, and a plan that takes whoever comes."""
+    campaign = with_plans(launch, {"title": "A van"})
+    made = crowd(join, campaign, **{f"c{n}": (1000 + n, "refund") for n in range(7)})
+    carried_out(site, campaign)
+    fail(campaign=campaign, text="Refused.")
+    return campaign, [pledge_of(made[f"c{n}"]) for n in range(7)]
+
+
+def _for_the_van(pledge: Pledge) -> Callable[[], Any]:
+    return lambda: change(pledge=pledge, body=PledgePatch.model_validate({"fallback": 1}))
+
+
+def test_each_choice_that_was_taken_is_carried_out(site: Site, launch: Launch, join: Join) -> None:
+    """Seven change their mind at the moment at which choices are closed, and two workers settle."""
+    campaign, members = _choosing(site, launch, join)
+    Gate.objects.filter(lane=campaign.lane, id=campaign.id).update(
+        reallocate_at=site_now() + timedelta(milliseconds=40)
+    )
+
+    def settle() -> None:
+        while gate_of(campaign).state != "settled":
+            reallocate(str(campaign.id))
+
+    answers = together([*(_for_the_van(member) for member in members), settle, settle])
+    refused = {m.id for m, a in zip(members, answers, strict=False) if isinstance(a, Exception)}
+    assert [] == [a for a in answers[7:] if isinstance(a, Exception)]
+    assert {m.id for m in members} - refused == {s.pledge_id for s in shares(campaign) if s.plan}
+    site.work()
+    site.check()
+
+
+def test_it_fails_once_however_often_it_is_said(site: Site, launch: Launch, join: Join) -> None:
+    """Eight at once: one failure, one digest, and seven are told that it is too late."""
+    campaign = with_plans(launch, {"title": "A van"})
+    crowd(join, campaign, ben=(1000, 1))
+    carried_out(site, campaign)
+    answers = together([lambda: fail(campaign=campaign)] * 8)
+    assert 7 == sum(isinstance(answer, MoveRefused) for answer in answers)
+    assert 1 == len(failures_of(campaign))
+    site.work()
+    assert 1 == picture(campaign)["told"]["failed_1"]
+    site.check()

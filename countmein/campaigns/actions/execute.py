@@ -8,8 +8,9 @@ from countmein.base.clock import site_now
 from countmein.base.jobs import defer
 from countmein.campaigns.actions.accept import accept_slice
 from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.gates import gate_of, hold
-from countmein.campaigns.models import Campaign, Gate
+from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused, move
 from countmein.rules.states import CampaignState
 
@@ -21,7 +22,7 @@ def execute(*, campaign: Campaign) -> None:
     """
     take_who_is_in(campaign)
     with transaction.atomic():
-        begin_executing(campaign, hold(campaign))
+        begin_executing(campaign)
 
 
 def finish(*, campaign: Campaign) -> None:
@@ -45,14 +46,19 @@ def finish(*, campaign: Campaign) -> None:
 def take_who_is_in(campaign: Campaign) -> None:
     """Accept whoever is in and was not yet, before the door is shut."""
     if gate_of(campaign).state == CampaignState.settled:
+        secure(str(campaign.id))
         while accept_slice(campaign):
             pass
 
 
-def begin_executing(campaign: Campaign, gate: Gate) -> None:
-    """Move a settled campaign on, with its gate held. Raises MoveRefused."""
-    if gate.state != CampaignState.settled:
+def begin_executing(campaign: Campaign) -> None:
+    """Move a settled campaign on; call in a transaction. Raises MoveRefused."""
+    if hold(campaign).state != CampaignState.settled:
         raise MoveRefused("only a settled campaign can be carried out")
+    # Whoever came in at the last moment is taken; from here on nobody can.
+    while accept_slice(campaign):
+        pass
+    gate = hold(campaign)
     if gate.charging_stopped_at is not None:
         raise MoveRefused("its charges have stopped; somebody has to look at that first")
     now = site_now()

@@ -20,10 +20,22 @@ from countmein.campaigns.plans import plan_b_of
 from countmein.payments.actions.claims import update
 from countmein.payments.actions.mandates import close_pages, forget_mandates
 from countmein.payments.actions.payouts import stop
-from countmein.payments.models import Charge, ChargeState, Delivery, Payout, PayoutState
+from countmein.payments.models import (
+    CHARGE_OPEN,
+    Charge,
+    ChargeState,
+    Delivery,
+    Payout,
+    PayoutKind,
+    PayoutState,
+)
 from countmein.rules.states import CampaignState, PledgeState
 
 SLICE = 500
+#: Nobody has begun to take these.
+NOT_BEGUN = tuple(
+    state for state in CHARGE_OPEN if state not in (ChargeState.DOING, ChargeState.ON_PAGE)
+)
 
 
 class PaymentRefused(Exception):
@@ -44,16 +56,18 @@ def fail(
 ) -> Failure:
     """Say that it cannot be carried out; it is settled when everybody has had time to choose.
 
-    `refused` payments, asked for and not made, are stopped. `lost` ones were made for nothing.
+    `refused` payments, asked for and not made, are stopped, and so is what the organiser has asked
+    for. `lost` ones were made for nothing.
     Raises MoveRefused, PaymentRefused.
     """
     take_who_is_in(campaign)
     with transaction.atomic():
         gate = hold(campaign)
         if gate.state == CampaignState.settled:
-            begin_executing(campaign, gate)
+            begin_executing(campaign)
         elif gate.state != CampaignState.executing:
             raise MoveRefused("only what is being carried out can fail")
+        _stop_own(campaign)
         _stop_refused(campaign, refused)
         _note_lost(campaign, lost)
         failure = _written(campaign, text, now=site_now())
@@ -84,6 +98,18 @@ def _written(campaign: Campaign, text: str, *, now: datetime) -> Failure:
     )
     failure.save(force_insert=True)
     return failure
+
+
+def _stop_own(campaign: Campaign) -> None:
+    """What the organiser has asked for and not got yet is everybody's again."""
+    rows = Payout.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        kind=PayoutKind.ORGANISER,
+        state=PayoutState.ASKED,
+    )
+    for payout in rows:
+        stop(payout, note="failed")
 
 
 def _stop_refused(campaign: Campaign, ids: Sequence[uuid.UUID]) -> None:
@@ -121,7 +147,7 @@ def _call_off_slice(campaign: Campaign) -> bool:
     with transaction.atomic():
         gate = hold(campaign)
         due = Charge.objects.filter(
-            lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.DUE
+            lane=campaign.lane, campaign_id=campaign.id, state__in=NOT_BEGUN
         )
         charges = list(due.order_by("id")[:SLICE].select_for_update())
         if not charges:

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns.actions.fail import call_off_charges
+from countmein.campaigns.actions.fail import NOT_BEGUN, call_off_charges
 from countmein.campaigns.actions.give_back import give_back
 from countmein.campaigns.actions.tell import tell_organiser, tell_shares
 from countmein.campaigns.actions.vote import open_ballot
@@ -71,7 +71,7 @@ def to_reallocate() -> list[uuid.UUID]:
         Q(state=CampaignState.failed, reallocate_at__lte=site_now())
         | Q(state=CampaignState.reallocating)
     )
-    charging = Charge.objects.all_lanes().filter(state__in=[ChargeState.DUE, ChargeState.ON_PAGE])
+    charging = Charge.objects.all_lanes().filter(state__in=[*NOT_BEGUN, ChargeState.ON_PAGE])
     failed = Gate.objects.all_lanes().filter(
         state=CampaignState.failed, id__in=charging.values("campaign_id")
     )

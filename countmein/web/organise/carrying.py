@@ -23,7 +23,7 @@ from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.plans import plan_b_of
-from countmein.payments.models import Payout, PayoutState
+from countmein.payments.models import Payout, PayoutKind, PayoutState
 from countmein.rules.states import CampaignState
 from countmein.web.forms import Filled
 from countmein.web.organise.drafting import own_campaign
@@ -140,7 +140,9 @@ def _fail_page(
 def _payments(
     campaign: Campaign, form: Filled, state: PayoutState, field: str
 ) -> list[dict[str, Any]]:
-    rows = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id, state=state)
+    rows = Payout.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, kind=PayoutKind.SUPPLIER, state=state
+    )
     ticked = form.ticked.get(field, [])
     return [
         {

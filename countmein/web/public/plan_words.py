@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from babel.numbers import format_percent
 from django.utils.translation import gettext, ngettext
 
 from countmein.campaigns import ballot_words, wording
@@ -21,7 +23,7 @@ from countmein.campaigns.plans import (
     stated,
 )
 from countmein.web.forms import Filled
-from countmein.web.templatetags.words import number
+from countmein.web.templatetags.words import locale, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +102,18 @@ def plan_b_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any] |
         if said
         else [],
         "hours": said.decide_hours if said else 0,
+        "quorum": percent(said.quorum_bp) if said else "",
+        "above": wording.money_text(said.set_aside_above_minor, campaign.currency)
+        if said and said.set_aside_above_minor is not None
+        else "",
         "failures": [_failure(campaign, failure) for failure in view["failures"]],
         "ballots": [ballot_part(each) for each in ballots_in(campaign)] if view["ballots"] else [],
     }
+
+
+def percent(bp: int) -> str:
+    """Basis points as per cent, in the reader's way."""
+    return str(format_percent(Decimal(bp) / 10_000, format="#,##0.##%", locale=locale()))
 
 
 def _failure(campaign: Campaign, failure: Mapping[str, Any]) -> dict[str, Any]:

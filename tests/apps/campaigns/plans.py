@@ -10,8 +10,10 @@ from typing import Any
 from django.db import transaction
 
 from countmein.base.clock import real_now, site_now
+from countmein.campaigns.actions.change import change
 from countmein.campaigns.actions.execute import execute
 from countmein.campaigns.actions.fail import fail
+from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Failure, PlanShare
 from countmein.campaigns.queries import public_view
@@ -57,12 +59,18 @@ def crowd(join: Join, campaign: Campaign, **chosen: tuple[int, Any]) -> dict[str
     }
 
 
-def asked(campaign: Campaign, amount_minor: int, payee: str = "Metro") -> Payout:
+def asked(
+    campaign: Campaign,
+    amount_minor: int,
+    payee: str = "Metro",
+    *,
+    kind: str = PayoutKind.SUPPLIER,
+) -> Payout:
     """A payment to a supplier that is asked for: its money is set aside."""
     payout = Payout(
         lane=campaign.lane,
         campaign_id=campaign.id,
-        kind=PayoutKind.SUPPLIER,
+        kind=kind,
         payee=payee,
         purpose="a page",
         amount_minor=amount_minor,
@@ -135,3 +143,8 @@ def refused_advert(site: Site, launch: Launch, join: Join) -> tuple[Campaign, di
     site.advance(timedelta(hours=24))
     site.work()
     return campaign, made
+
+
+def choose(made: dict[str, Any], who: str, fallback: object) -> None:
+    """Change what somebody wants."""
+    change(pledge=pledge_of(made[who]), body=PledgePatch.model_validate({"fallback": fallback}))

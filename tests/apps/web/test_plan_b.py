@@ -206,6 +206,7 @@ def test_the_public_page_says_where_everything_went(
         "Goes back to people £8.00",
         "Left over £6.00",
         "Another paper: 1 person chose it. It gets £10.00.",
+        "if fewer than 10% of them vote",
     ):
         assert fact in words
 
