@@ -35,6 +35,7 @@ OBSTACLES: Final[dict[str, str | Promise]] = {
     "stage_not_proven": _("That much is only paid once the backers have accepted a proof."),
     "held_back": _("A part is held back for refunds until their time is over."),
     "nothing_left": _("There is not that much left."),
+    "already_asked": _("This form was sent before, with another amount. Look at the list below."),
     "not_settled": _("Money is paid out once everything is collected."),
     "not_the_organiser": _("Only the organiser can ask for this."),
     "not_an_owner": _("Only somebody who runs the site can agree to a payout."),

@@ -58,7 +58,8 @@ def ask_payout(
 ) -> Payout:
     """Set this much aside for the organiser, or for a supplier with a purpose, and judge it.
 
-    `key` makes it once: asked again, the answer is the payout that is there. Raises PayoutRefused.
+    `key` makes it once: asked again, the answer is the payout that is there. Raises PayoutRefused,
+    also where the same key asked for something else.
     """
     is_own = payee == ORGANISER
     payout = Payout(
@@ -79,9 +80,11 @@ def ask_payout(
         campaign.refresh_from_db()
         if campaign.organiser_id != by.id:
             raise PayoutRefused("not_the_organiser")
-        known = Payout.objects.filter(lane=campaign.lane, id=key).first()
+        known = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id, id=key).first()
         if known is not None:
             assert isinstance(known, Payout)
+            if (known.payee, known.amount_minor) != (payee, amount_minor):
+                raise PayoutRefused("already_asked")
             return known
         _require_payable(campaign, gate, payout)
         set_aside(payout)
