@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from datetime import timedelta
 from typing import Any
@@ -91,6 +92,34 @@ def test_two_who_ask_for_all_there_is_do_not_both_get_it(
 
     answers = together([ask] * 6, threads=6)
     assert 1 == sum(isinstance(answer, Payout) for answer in answers)
+
+
+def test_without_the_gate_both_get_it(
+    site: Site,
+    ready: tuple[Campaign, Any],
+    ana: Organiser,
+    olga: Organiser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The negative control: a build that looks at the gate and does not hold it."""
+    from countmein.campaigns.actions import pay_out as verb
+    from countmein.campaigns.gates import gate_of
+
+    campaign, _account = ready
+    judged, is_payable = threading.Barrier(2), verb._require_payable
+
+    def wait_for_the_other(*said: Any) -> None:
+        is_payable(*said)
+        judged.wait(timeout=30)
+
+    monkeypatch.setattr(verb, "hold", gate_of)
+    monkeypatch.setattr(verb, "_require_payable", wait_for_the_other)
+
+    def ask() -> Payout:
+        return ask_payout(campaign=campaign, by=ana, amount_minor=200_000, key=uuid7())
+
+    answers = together([ask] * 2, threads=2)
+    assert 2 == sum(isinstance(answer, Payout) for answer in answers)
 
 
 def test_one_form_sent_twice_asks_once(
