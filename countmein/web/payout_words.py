@@ -43,6 +43,7 @@ OBSTACLES: Final[dict[str, str | Promise]] = {
     "not_paid": _("This payment was not made, or not to a supplier."),
     "not_a_supplier": _("Only a payment to a supplier is made at the bank."),
     "no_document": _("Add the invoice, or a picture of what was paid for."),
+    "too_many": _("That is more payouts than a campaign can have."),
     "too_large": _("A file may have 2 MB at most."),
     "unknown_kind": _("Only PDF, PNG and JPEG files are taken."),
     "nothing_to_prove": _("There is nothing to prove."),

@@ -34,6 +34,8 @@ from countmein.rules.states import CampaignState
 
 #: How the public ledger names the organiser; no supplier is called that.
 ORGANISER = "organiser"
+#: More payouts than this of one campaign are somebody's mistake, or a way to fill the disk.
+MOST = 500
 _NO_ANSWER_RESTS = timedelta(minutes=1)
 
 
@@ -99,6 +101,8 @@ def _require_payable(campaign: Campaign, gate: Gate, payout: Payout) -> None:
     """Refuse what is not there; what only time or a person keeps back may be asked for."""
     if CampaignState(gate.state) not in PAYING:
         raise PayoutRefused("not_settled")
+    if Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count() >= MOST:
+        raise PayoutRefused("too_many")
     if payout.amount_minor <= 0:
         raise PayoutRefused(Obstacle.nothing_left)
     now = site_now()

@@ -219,6 +219,19 @@ def test_no_more_is_asked_for_than_may_go(
     ask_own(campaign, 4_000)
 
 
+def test_a_campaign_has_only_so_many_payouts(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from countmein.campaigns.actions import pay_out as verb
+
+    monkeypatch.setattr(verb, "MOST", 2)
+    campaign = settled(10_000, people=4)
+    for _time in range(2):
+        ask_own(campaign, 1)
+    with pytest.raises(PayoutRefused, match="too_many"):
+        ask_own(campaign, 1)
+
+
 def test_what_is_stopped_is_the_campaigns_again(
     site: Site, settled: Settled, ana: Organiser, olga: Organiser
 ) -> None:
