@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.request
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from django.conf import settings
 from django.db import connection
 
 from countmein.base.ids import uuid7
+from countmein.campaigns.actions.account import look_at_account
+from countmein.campaigns.actions.hand_over import HandOverRefused, hand_over
 from countmein.campaigns.actions.pay_out import approve, ask_payout, pay_out
-from countmein.campaigns.models import Campaign
+from countmein.campaigns.models import Campaign, HandOver
 from countmein.members.models import Organiser
 from countmein.payments.actions import paying
 from countmein.payments.actions.paying import pay_due
 from countmein.payments.models import Attempt, Payout
+from countmein.payments.providers.stripe import Stripe
 from tests.apps.campaigns.conftest import olga, settled
 from tests.apps.campaigns.payout_acts import (
     Settled,
@@ -169,7 +173,6 @@ def test_with_a_new_key_at_each_try_it_is_paid_more_than_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative control: a build that looks nothing up and asks under a new key each time."""
-    from countmein.payments.providers.stripe import Stripe
 
     monkeypatch.setattr(paying, "key_of", lambda _payout, _attempt: f"careless:{uuid7()}")
     monkeypatch.setattr(Stripe, "find_transfer", lambda *_args, **_said: None)
@@ -203,7 +206,6 @@ def test_a_payout_that_the_balance_does_not_cover_is_judged_again_before_it_goes
     site: Site, ready: tuple[Campaign, Any], ana: Organiser, olga: Organiser
 ) -> None:
     from countmein.payments.providers import Outcome, TransferResult
-    from countmein.payments.providers.stripe import Stripe
 
     campaign, account = ready
     payout = begun(campaign)
@@ -219,3 +221,36 @@ def test_a_payout_that_the_balance_does_not_cover_is_judged_again_before_it_goes
     assert "paid" == fresh(payout).state
     assert [50_000] == [each["amount"] for each in transfers(account)]
     site.check()
+
+
+def test_many_who_look_at_a_changed_account_tell_of_it_once(
+    site: Site, ready: tuple[Campaign, Any], ana: Organiser, olga: Organiser
+) -> None:
+    _campaign, account = ready
+    had = len(site.mails(olga.email))
+    Stripe()._v1.accounts.external_accounts.create(
+        account.provider_account_id, {"external_account": "btok_gb"}
+    )
+    together([lambda: look_at_account(str(ana.id))] * 8, threads=8)
+    site.work()
+    told = [mail["subject"] for mail in site.mails(olga.email)[had:]]
+    assert 1 == len(told), told
+
+
+def test_two_who_are_handed_one_campaign_at_once_do_not_both_get_it(
+    site: Site,
+    ready: tuple[Campaign, Any],
+    ana: Organiser,
+    cleo: Organiser,
+    olga: Organiser,
+) -> None:
+    campaign, _account = ready
+
+    def give(to: Organiser) -> None:
+        hand_over(campaign=Campaign.objects.get(id=campaign.id), by=ana, to=to)
+
+    answers = together([partial(give, to) for to in (cleo, olga)] * 3, threads=6)
+    assert 1 == answers.count(None)
+    refused = [answer for answer in answers if isinstance(answer, HandOverRefused)]
+    assert 5 == len(refused)
+    assert 1 == HandOver.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count()
