@@ -89,7 +89,10 @@ def ask_payout(
                 raise PayoutRefused("already_asked")
             return known
         _require_payable(campaign, gate, payout)
-        set_aside(payout)
+        try:
+            set_aside(payout)
+        except NotEnough as short:
+            raise PayoutRefused(Obstacle.nothing_left) from short
         if document is not None:
             keep(document, campaign=campaign, payout=payout)
         _judge(campaign, gate, payout)
@@ -245,7 +248,6 @@ def judge_anew(campaign: Campaign) -> None:
 
 
 __all__ = [
-    "NotEnough",
     "PayoutRefused",
     "approve",
     "ask_payout",
