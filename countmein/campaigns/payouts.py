@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db.models import Sum
 
 from countmein.campaigns.bodies import PayoutBody
-from countmein.campaigns.models import Ballot, BallotKind, Campaign, Gate, HandOver, Unproven
+from countmein.campaigns.models import Ballot, BallotKind, Campaign, Gate, HandOver, Move, Unproven
 from countmein.ledger import queries as books
 from countmein.payments.actions.accounts import account_of
 from countmein.payments.models import (
@@ -77,6 +78,13 @@ def unproven_of(campaign: Campaign) -> Unproven | None:
     return found
 
 
+def has_failed(campaign: Campaign) -> bool:
+    """Whether it was to be carried out and could not be: then what was promised instead decides
+    about the rest of the money, and there is nothing left to prove."""
+    history = Move.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    return history.filter(state=CampaignState.failed).exists()
+
+
 def standing_minor(campaign: Campaign) -> int:
     """What was collected and is neither refunded nor disputed, by the books."""
     flow = books.totals(lane=campaign.lane, campaign_id=campaign.id)
@@ -99,7 +107,7 @@ def funds_of(
     collected = standing + refunded + disputed
     refunded = min(refunded + _refunds_to_make(campaign), collected)
     is_open = gate.settled_at is None or now < gate.settled_at + timedelta(days=terms.refund_days)
-    is_over = unproven_of(campaign) is not None
+    is_over = unproven_of(campaign) is not None or has_failed(campaign)
     taken = commission(settled_minor=max(standing, 0), bp=campaign.commission_bp, carried=0)
     return Funds(
         collected_minor=collected,
@@ -107,10 +115,10 @@ def funds_of(
         disputed_minor=min(disputed, collected - refunded),
         processor_costs_minor=max(flow["processor"], 0),
         commission_minor=taken.taken_minor,
-        paid_out_minor=_spoken_for(campaign, besides),
+        paid_out_minor=_spoken_for(campaign, besides) + _set_aside_otherwise(campaign, flow),
         holdback_bp=terms.holdback_bp,
         is_refund_window_open=is_open,
-        # Without a proof the rest has gone back, so what is left is the payee's whole.
+        # The rest has gone back, or is shared out anew, so what is left is the payee's whole.
         stage_bp=(10_000,) if is_over else tuple(terms.stages_bp),
         approved_stages=1 if is_over else approved_stages(campaign),
     )
@@ -130,6 +138,17 @@ def _spoken_for(campaign: Campaign, besides: Collection[uuid.UUID]) -> int:
         lane=campaign.lane, campaign_id=campaign.id, state__in=SPOKEN_FOR
     ).exclude(id__in=list(besides))
     return int(rows.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+
+
+def _set_aside_otherwise(campaign: Campaign, flow: Counter[str]) -> int:
+    """What is set aside for anything but a payout, such as a ballot on what is left over."""
+    pending = sum(amount for name, amount in flow.items() if name.startswith("pending:"))
+    rows = Payout.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        state__in=[PayoutState.ASKED, PayoutState.SENDING],
+    )
+    return max(0, pending - int(rows.aggregate(sum=Sum("amount_minor"))["sum"] or 0))
 
 
 def payee_account(campaign: Campaign, *, kind: str) -> Account:

@@ -119,7 +119,8 @@ _QUERIES: dict[str, str] = {
               WHERE kind IN ('dispute', 'dispute_won', 'dispute_lost') GROUP BY 1, 2) t
              ON t.source_ref = d.id AND t.kind = d.kind
         WHERE d.amount_minor IS DISTINCT FROM t.amount_minor""",
-    # What is asked for is set aside, what is paid is paid, and nothing else.
+    # What is asked for is set aside, what is paid is paid, and nothing else is. Money is set aside
+    # for others than payouts, too.
     "ledger_matches_payouts": """
         SELECT coalesce(p.id, t.source_ref) FROM payments_payout p
         FULL JOIN (SELECT source_ref,
@@ -130,8 +131,8 @@ _QUERIES: dict[str, str] = {
               FROM ledger_transfer
               WHERE kind IN ('earmark', 'earmark_back', 'payout', 'payout_back') GROUP BY 1) t
              ON t.source_ref = p.id
-        WHERE coalesce(t.pending, 0) <> CASE WHEN p.state IN ('asked', 'sending')
-                                        THEN p.amount_minor ELSE 0 END
+        WHERE p.id IS NOT NULL AND coalesce(t.pending, 0) <> CASE
+              WHEN p.state IN ('asked', 'sending') THEN p.amount_minor ELSE 0 END
            OR coalesce(t.paid, 0) <> CASE WHEN p.state = 'paid' THEN p.amount_minor ELSE 0 END""",
     # The commission is the floor of its share, and so the books say; what was booked a minute ago
     # or earlier is in it.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,12 +14,15 @@ from django.conf import settings
 from django.db import connection
 
 from countmein.base.ids import uuid7
+from countmein.campaigns.actions.account import look_at_account
+from countmein.campaigns.actions.hand_over import HandOverRefused, hand_over
 from countmein.campaigns.actions.pay_out import approve, ask_payout, pay_out
-from countmein.campaigns.models import Campaign
+from countmein.campaigns.models import Campaign, HandOver
 from countmein.members.models import Organiser
 from countmein.payments.actions import paying
 from countmein.payments.actions.paying import pay_due
 from countmein.payments.models import Attempt, Payout
+from countmein.payments.providers.stripe import Stripe
 from tests.apps.campaigns.conftest import olga, settled
 from tests.apps.campaigns.payout_acts import (
     Settled,
@@ -93,6 +98,34 @@ def test_two_who_ask_for_all_there_is_do_not_both_get_it(
     assert 1 == sum(isinstance(answer, Payout) for answer in answers)
 
 
+def test_without_the_gate_both_get_it(
+    site: Site,
+    ready: tuple[Campaign, Any],
+    ana: Organiser,
+    olga: Organiser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The negative control: a build that looks at the gate and does not hold it."""
+    from countmein.campaigns.actions import pay_out as verb
+    from countmein.campaigns.gates import gate_of
+
+    campaign, _account = ready
+    judged, is_payable = threading.Barrier(2), verb._require_payable
+
+    def wait_for_the_other(*said: Any) -> None:
+        is_payable(*said)
+        judged.wait(timeout=30)
+
+    monkeypatch.setattr(verb, "hold", gate_of)
+    monkeypatch.setattr(verb, "_require_payable", wait_for_the_other)
+
+    def ask() -> Payout:
+        return ask_payout(campaign=campaign, by=ana, amount_minor=200_000, key=uuid7())
+
+    answers = together([ask] * 2, threads=2)
+    assert 2 == sum(isinstance(answer, Payout) for answer in answers)
+
+
 def test_one_form_sent_twice_asks_once(
     site: Site, ready: tuple[Campaign, Any], ana: Organiser, olga: Organiser
 ) -> None:
@@ -140,7 +173,6 @@ def test_with_a_new_key_at_each_try_it_is_paid_more_than_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative control: a build that looks nothing up and asks under a new key each time."""
-    from countmein.payments.providers.stripe import Stripe
 
     monkeypatch.setattr(paying, "key_of", lambda _payout, _attempt: f"careless:{uuid7()}")
     monkeypatch.setattr(Stripe, "find_transfer", lambda *_args, **_said: None)
@@ -174,7 +206,6 @@ def test_a_payout_that_the_balance_does_not_cover_is_judged_again_before_it_goes
     site: Site, ready: tuple[Campaign, Any], ana: Organiser, olga: Organiser
 ) -> None:
     from countmein.payments.providers import Outcome, TransferResult
-    from countmein.payments.providers.stripe import Stripe
 
     campaign, account = ready
     payout = begun(campaign)
@@ -190,3 +221,36 @@ def test_a_payout_that_the_balance_does_not_cover_is_judged_again_before_it_goes
     assert "paid" == fresh(payout).state
     assert [50_000] == [each["amount"] for each in transfers(account)]
     site.check()
+
+
+def test_many_who_look_at_a_changed_account_tell_of_it_once(
+    site: Site, ready: tuple[Campaign, Any], ana: Organiser, olga: Organiser
+) -> None:
+    _campaign, account = ready
+    had = len(site.mails(olga.email))
+    Stripe()._v1.accounts.external_accounts.create(
+        account.provider_account_id, {"external_account": "btok_gb"}
+    )
+    together([lambda: look_at_account(str(ana.id))] * 8, threads=8)
+    site.work()
+    told = [mail["subject"] for mail in site.mails(olga.email)[had:]]
+    assert 1 == len(told), told
+
+
+def test_two_who_are_handed_one_campaign_at_once_do_not_both_get_it(
+    site: Site,
+    ready: tuple[Campaign, Any],
+    ana: Organiser,
+    cleo: Organiser,
+    olga: Organiser,
+) -> None:
+    campaign, _account = ready
+
+    def give(to: Organiser) -> None:
+        hand_over(campaign=Campaign.objects.get(id=campaign.id), by=ana, to=to)
+
+    answers = together([partial(give, to) for to in (cleo, olga)] * 3, threads=6)
+    assert 1 == answers.count(None)
+    refused = [answer for answer in answers if isinstance(answer, HandOverRefused)]
+    assert 5 == len(refused)
+    assert 1 == HandOver.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count()

@@ -34,6 +34,8 @@ from countmein.rules.states import CampaignState
 
 #: How the public ledger names the organiser; no supplier is called that.
 ORGANISER = "organiser"
+#: More payouts than this of one campaign are somebody's mistake, or a way to fill the disk.
+MOST = 500
 _NO_ANSWER_RESTS = timedelta(minutes=1)
 
 
@@ -58,7 +60,8 @@ def ask_payout(
 ) -> Payout:
     """Set this much aside for the organiser, or for a supplier with a purpose, and judge it.
 
-    `key` makes it once: asked again, the answer is the payout that is there. Raises PayoutRefused.
+    `key` makes it once: asked again, the answer is the payout that is there. Raises PayoutRefused,
+    also where the same key asked for something else.
     """
     is_own = payee == ORGANISER
     payout = Payout(
@@ -79,12 +82,17 @@ def ask_payout(
         campaign.refresh_from_db()
         if campaign.organiser_id != by.id:
             raise PayoutRefused("not_the_organiser")
-        known = Payout.objects.filter(lane=campaign.lane, id=key).first()
+        known = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id, id=key).first()
         if known is not None:
             assert isinstance(known, Payout)
+            if (known.payee, known.amount_minor) != (payee, amount_minor):
+                raise PayoutRefused("already_asked")
             return known
         _require_payable(campaign, gate, payout)
-        set_aside(payout)
+        try:
+            set_aside(payout)
+        except NotEnough as short:
+            raise PayoutRefused(Obstacle.nothing_left) from short
         if document is not None:
             keep(document, campaign=campaign, payout=payout)
         _judge(campaign, gate, payout)
@@ -96,6 +104,8 @@ def _require_payable(campaign: Campaign, gate: Gate, payout: Payout) -> None:
     """Refuse what is not there; what only time or a person keeps back may be asked for."""
     if CampaignState(gate.state) not in PAYING:
         raise PayoutRefused("not_settled")
+    if Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count() >= MOST:
+        raise PayoutRefused("too_many")
     if payout.amount_minor <= 0:
         raise PayoutRefused(Obstacle.nothing_left)
     now = site_now()
@@ -238,7 +248,6 @@ def judge_anew(campaign: Campaign) -> None:
 
 
 __all__ = [
-    "NotEnough",
     "PayoutRefused",
     "approve",
     "ask_payout",

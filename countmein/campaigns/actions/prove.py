@@ -33,6 +33,7 @@ from countmein.campaigns.payouts import (
     approved_stages,
     ballot_number,
     funds_of,
+    has_failed,
     terms_of,
 )
 from countmein.payments.actions.refunding import want_refunds
@@ -57,7 +58,7 @@ class ProofRefused(Exception):
 
 def next_stage(campaign: Campaign, gate: Gate) -> int | None:
     """The stage that a proof is wanted for, from 2 on; None if there is nothing to prove."""
-    if gate.proof_by is None:
+    if gate.proof_by is None or has_failed(campaign):
         return None
     stage = approved_stages(campaign) + 1
     return stage if stage <= len(terms_of(campaign).stages_bp) else None
@@ -200,6 +201,8 @@ def _unproven() -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT g.id FROM campaigns_gate g WHERE g.proof_by <= %s AND g.state = ANY(%s)
+               AND NOT EXISTS (SELECT FROM campaigns_move m WHERE m.lane = g.lane
+                   AND m.campaign_id = g.id AND m.state = 'failed')
                AND NOT EXISTS (SELECT FROM campaigns_ballot b WHERE b.lane = g.lane
                    AND b.campaign_id = g.id AND b.kind = 'milestone' AND b.closed_at IS NULL)""",
             [site_now(), [state.value for state in PAYING]],
@@ -219,7 +222,7 @@ def end_unproven(campaign: Campaign) -> None:
         is_due = gate.proof_by is not None and gate.proof_by <= now
         if not is_due or CampaignState(gate.state) not in PAYING:
             return
-        if open_milestones(campaign).exists():
+        if open_milestones(campaign).exists() or has_failed(campaign):
             return
         funds = funds_of(campaign, gate, now=now)
         end = law_of_the_end(funds, commission_bp=campaign.commission_bp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,12 @@ from countmein.campaigns.actions.hand_over import hand_over
 from countmein.campaigns.actions.pay_out import PayoutRefused, approve, stop_payout
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused
+from countmein.campaigns.selfcheck import self_check
 from countmein.members.models import Organiser
 from countmein.payments.actions.reconcile import reconcile
 from countmein.payments.actions.statement import read_lines
-from countmein.payments.models import Freeze
+from countmein.payments.models import Freeze, Payout
+from countmein.payments.providers import LookUpFailed
 from countmein.payments.providers.stripe import Stripe
 from tests.apps.campaigns.payout_acts import (
     Settled,
@@ -216,6 +219,19 @@ def test_no_more_is_asked_for_than_may_go(
     ask_own(campaign, 4_000)
 
 
+def test_a_campaign_has_only_so_many_payouts(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from countmein.campaigns.actions import pay_out as verb
+
+    monkeypatch.setattr(verb, "MOST", 2)
+    campaign = settled(10_000, people=4)
+    for _time in range(2):
+        ask_own(campaign, 1)
+    with pytest.raises(PayoutRefused, match="too_many"):
+        ask_own(campaign, 1)
+
+
 def test_what_is_stopped_is_the_campaigns_again(
     site: Site, settled: Settled, ana: Organiser, olga: Organiser
 ) -> None:
@@ -262,3 +278,80 @@ def test_a_transfer_that_is_taken_back_is_the_campaigns_again(
     assert 40_000 == accounts_of(campaign)["held:money"]
     assert [] == shown(reconcile("stripe", grace=timedelta(0)))
     site.check()
+
+
+def test_while_the_account_cannot_be_looked_at_nothing_is_sent(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = settled(10_000, people=4)
+    account = onboard(ana)
+    site.advance(4 * DAY)
+
+    def no_answer(*_said: object, **_more: object) -> None:
+        raise LookUpFailed("no_answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stripe, "account", no_answer)
+        payout = ask_own(campaign, 5_000)
+        site.work()
+        assert ("asked", []) == (fresh(payout).state, transfers(account))
+    site.advance(timedelta(minutes=2))
+    site.work()
+    assert "paid" == fresh(payout).state
+
+
+def test_an_account_is_looked_at_by_itself(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    onboard(ana)
+    site.work()
+    had = len(site.mails(olga.email))
+    Stripe()._v1.accounts.external_accounts.create(
+        fresh_account(ana), {"external_account": "btok_gb"}
+    )
+    site.work()
+    assert had == len(site.mails(olga.email))
+    site.advance(timedelta(minutes=31))
+    site.work()
+    assert had + 1 == len(site.mails(olga.email))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount_minor": 29_999}, {"state": "stopped"}, {"state": "asked"}]
+)
+def test_a_payout_that_is_not_what_the_books_say_is_found(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser, wrong: dict[str, Any]
+) -> None:
+    """The negative control of the self-check."""
+    campaign = settled(10_000, people=4)
+    onboard(ana)
+    site.advance(4 * DAY)
+    payout = ask_own(campaign, 30_000)
+    site.work()
+    Payout.objects.filter(lane=payout.lane, id=payout.id).update(**wrong)
+    (check,) = [c for c in self_check() if c["name"] == "ledger_matches_payouts"]
+    assert not check["ok"]
+    assert str(payout.id) in check["detail"]
+
+
+def test_a_transfer_behind_our_back_is_found(
+    site: Site, own_statement: None, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    """It may even carry the reference of a payout that was made."""
+    campaign = settled(10_000, people=4)
+    account = onboard(ana)
+    site.advance(4 * DAY)
+    payout = ask_own(campaign, 5_000)
+    site.work()
+    Stripe()._v1.transfers.create(
+        {
+            "amount": 700,
+            "currency": "eur",
+            "destination": account.provider_account_id,
+            "metadata": {"reference": str(payout.id)},
+        }
+    )
+    read_lines("stripe")
+    assert [("only_at_provider", "transfer", None, -700)] == shown(
+        reconcile("stripe", grace=timedelta(0))
+    )

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from countmein.base.clock import site_now
+from countmein.base.ids import uuid7
 from countmein.campaigns.actions.pay_out import PayoutRefused
 from countmein.campaigns.actions.prove import ProofRefused, close_milestone, hand_in
 from countmein.campaigns.actions.vote import vote
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Ballot, Campaign, Pledge, Unproven
+from countmein.campaigns.moves import move
 from countmein.campaigns.payouts import funds_of, terms_of
+from countmein.ledger import actions as ledger
 from countmein.members.models import Organiser
 from countmein.payments.actions.statement import read_lines
 from countmein.payments.models import Refund
+from countmein.rules.states import CampaignState
 from tests.apps.campaigns.payout_acts import Settled, accounts_of, ask_own, fresh, onboard
 from tests.conftest import Site
 from tests.faults.crowd import together
 from tests.faults.kills import run_and_die
 
 DAY = timedelta(days=1)
+_C = CampaignState
+#: It could not be carried out, and what is done instead is settled.
+ROUND = (_C.settled, _C.executing, _C.failed, _C.reallocating, _C.settled)
 
 
 def staged(settled: Settled, site: Site, amounts: Any = 10_000, *, people: int = 5) -> Campaign:
@@ -198,6 +206,46 @@ def test_the_end_of_the_stages_can_be_killed_anywhere_and_gives_back_once(
     site.work()
     refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     assert 3 == refunds.count()
+    site.check()
+
+
+def test_once_it_has_failed_there_is_nothing_to_prove(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    """What is done instead decides about the rest, so the day of the proof gives nothing back."""
+    campaign = staged(settled, site, people=3)
+    for was, to in pairwise(ROUND):
+        moved = move(lane=campaign.lane, campaign_id=campaign.id, was=[was], to=to, at=site_now())
+        assert moved
+    with pytest.raises(ProofRefused, match="nothing_to_prove"):
+        hand_in(campaign=campaign, words="Late.", documents=[])
+    site.advance(91 * DAY)
+    site.work()
+    assert not Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id).exists()
+    ask_own(campaign, 25_000)
+
+
+def test_what_is_set_aside_for_others_is_not_paid_out(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    """A ballot on what is left over holds money of the campaign's, too."""
+    campaign = settled(10_000, people=4, payout={"holdback_bp": 0})
+    ledger.post(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        kind="earmark",
+        about=uuid7(),
+        parts={"money": 30_000},
+        currency="EUR",
+        at=site_now(),
+        payee="ballot",
+    )
+    with pytest.raises(PayoutRefused, match="nothing_left"):
+        ask_own(campaign, 10_001)
+    ask_own(campaign, 5_000)
+    with pytest.raises(PayoutRefused, match="nothing_left"):
+        ask_own(campaign, 5_001)
+    site.work()
     site.check()
 
 

@@ -103,6 +103,9 @@ def test_a_form_that_is_sent_twice_asks_once(
     for _time in range(2):
         as_ana.post(path, {"key": key, "to": "organiser", "amount": "10"})
     assert 1 == len(payouts_of(campaign))
+    other = as_ana.post(path, {"key": key, "to": "organiser", "amount": "11"})
+    assert "This form was sent before" in said(other)
+    assert 1 == len(payouts_of(campaign))
 
 
 @pytest.mark.parametrize(
