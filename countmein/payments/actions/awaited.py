@@ -69,7 +69,7 @@ def _to_give_up() -> Any:
     over = Charge.objects.all_lanes().filter(
         state=ChargeState.AWAITED, due_at__lte=min(looked_at, site_now()) - BOOKED_WITHIN
     )
-    if BankEntry.objects.filter(state=EntryState.NEW).exists():
+    if not over.exists() or BankEntry.objects.filter(state=EntryState.NEW).exists():
         return over.none()
     queued = BankEntry.objects.filter(state=EntryState.QUEUED).exclude(verdict=Verdict.PARTIAL)
     maybe_theirs, about = set[str](), set[Any]()
