@@ -1,8 +1,8 @@
 """Transfers by bank: statements, entries, orders; what is awaited, and refunds that go by order.
 
-New tables and columns with constant defaults: a moment's lock each. The indexes and the unique key
-on charges and refunds are empty at first and built under a lock that stops writes, about a second
-for each million rows; at 40M charges some 40 s each, for which charging simply waits.
+New tables and columns with constant defaults: a moment's lock each. The two indexes and the unique
+key on charges and refunds are empty at first and built under a lock that stops writes, about a
+second for each million rows; at 40M charges some 40 s each, for which charging simply waits.
 """
 
 import django.db.models.deletion
