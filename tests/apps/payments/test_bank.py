@@ -215,6 +215,27 @@ def test_a_refund_goes_by_an_order_and_is_booked_when_the_statement_shows_it(
     site.check()
 
 
+def test_money_that_waits_for_what_is_called_off_goes_back(
+    site: Site, tipped: Tipped, bank: Bank, olga: Organiser
+) -> None:
+    from countmein.campaigns.actions.cancel import cancel
+
+    campaign, people = tipped("ben", "cleo")
+    bank.tells(
+        Moved(minor=1000, id="B-1", text=charge_of(people["ben"]).reference),
+        Moved(minor=9000, id="B-2", text=charge_of(people["cleo"]).reference),
+    )
+    assert [("partial", "accept_partial"), ("over", "return_excess")] == queued()
+    cancel(campaign=campaign)
+    site.work()
+    assert [("late", "return_all")] * 2 == queued()
+    for entry in BankEntry.objects.all():
+        return_all(entry.id, by=olga)
+    assert 10_000 == make_order(by=olga).total_minor
+    assert {"released": 2} == states(campaign)
+    site.check()
+
+
 def test_nobody_is_dropped_before_the_bank_was_looked_at(
     site: Site, tipped: Tipped, bank: Bank
 ) -> None:
