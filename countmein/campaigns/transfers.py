@@ -16,6 +16,8 @@ from countmein.rules.money import Money
 
 #: The only currency in which banks everywhere carry a reference through.
 TRANSFER_CURRENCY: Final = "EUR"
+#: The bound of SEPA, 999,999,999.99.
+TRANSFERRED_MINOR_AT_MOST: Final = 99_999_999_999
 
 
 def takes_transfers(campaign: Campaign) -> bool:
