@@ -14,21 +14,25 @@ from countmein.payments.models import Charge
 
 
 def transfer_letter(
-    campaign: Campaign, pledge: Pledge, charge: Charge, *, is_again: bool
+    campaign: Campaign, pledge: Pledge, charge: Charge, *, is_again: bool, arrived_minor: int
 ) -> Letterhead:
     """It tipped: what to transfer, to whom, until when; or a reminder of it."""
-    wanted = asked(pledge, charge)
-    why = (
-        _("Your transfer has not arrived yet. If you made it in the last days, all is well.")
-        if is_again
-        else _("It tipped with you in it. Now we ask you for the transfer that you promised.")
-    )
+    wanted = asked(pledge, charge, arrived_minor=arrived_minor)
+    if arrived_minor:
+        why = _("A part of your transfer has arrived, %(part)s. It waits for the rest.") % {
+            "part": money_text(arrived_minor, charge.currency)
+        }
+    elif is_again:
+        why = _("Your transfer has not arrived yet. If you made it in the last days, all is well.")
+    else:
+        why = _("It tipped with you in it. Now we ask you for the transfer that you promised.")
     subject = (
         _("Reminder of your transfer: %(title)s")
         if is_again
         else _("It tipped, please transfer: %(title)s")
     )
-    facts = [(_("Amount"), money_text(charge.amount_minor, charge.currency))]
+    missing_minor = charge.amount_minor - arrived_minor
+    facts = [(_("Amount"), money_text(missing_minor, charge.currency))]
     if wanted is not None:
         slip = wanted.slip
         facts += [(_("To"), slip.name), (_("Account (IBAN)"), slip.iban_printed)]

@@ -11,10 +11,13 @@ from countmein.campaigns.models import Campaign, Pledge
 from countmein.payments.bank.account import own_account
 from countmein.payments.bank.epc_qr import Slip, SlipRefused
 from countmein.payments.models import Charge, ChargeState
+from countmein.payments.queries import parts_arrived
 from countmein.rules.money import Money
 
 #: The only currency in which banks everywhere carry a reference through.
 TRANSFER_CURRENCY: Final = "EUR"
+#: The bound of SEPA, 999,999,999.99.
+TRANSFERRED_MINOR_AT_MOST: Final = 99_999_999_999
 
 
 def takes_transfers(campaign: Campaign) -> bool:
@@ -30,7 +33,9 @@ def takes_transfers(campaign: Campaign) -> bool:
 class Asked:
     """What one member is asked to transfer, and until when."""
 
+    #: For what is still missing.
     slip: Slip
+    arrived_minor: int
     last_at: datetime
     url: str
 
@@ -41,6 +46,7 @@ class Asked:
             "iban": self.slip.iban,
             "bic": self.slip.bic,
             "amount_minor": self.slip.amount.amount_minor,
+            "arrived_minor": self.arrived_minor,
             "currency": self.slip.amount.currency,
             "reference": self.slip.reference,
             "last_day": self.last_at,
@@ -53,11 +59,16 @@ def transfer_of(pledge: Pledge) -> Asked | None:
     charge = Charge.objects.filter(
         lane=pledge.lane, pledge_id=pledge.id, state=ChargeState.AWAITED
     ).first()
-    return None if charge is None else asked(pledge, charge)
+    if charge is None:
+        return None
+    return asked(pledge, charge, arrived_minor=parts_arrived([charge.id]).get(charge.id, 0))
 
 
-def asked(pledge: Pledge, charge: Charge) -> Asked | None:
-    """What the member of this awaited charge is asked for; None on a site without an account."""
+def asked(pledge: Pledge, charge: Charge, *, arrived_minor: int) -> Asked | None:
+    """What the member of this awaited charge is asked for; None on a site without an account.
+
+    A part that has arrived waits for the rest, so the rest is all that is asked for.
+    """
     account = own_account()
     if account is None:
         return None
@@ -66,9 +77,16 @@ def asked(pledge: Pledge, charge: Charge) -> Asked | None:
             name=account.name,
             iban=account.iban,
             bic=account.bic,
-            amount=Money(amount_minor=charge.amount_minor, currency=charge.currency),
+            amount=Money(
+                amount_minor=charge.amount_minor - arrived_minor, currency=charge.currency
+            ),
             reference=charge.reference,
         )
     except SlipRefused:
         return None
-    return Asked(slip=slip, last_at=charge.due_at, url=transfer_url(pledge))
+    return Asked(
+        slip=slip,
+        arrived_minor=arrived_minor,
+        last_at=charge.due_at,
+        url=transfer_url(pledge),
+    )

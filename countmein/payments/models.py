@@ -275,9 +275,12 @@ class Charge(LaneModel):
                 condition=models.Q(state__in=list(_CHARGE_WORK)),
                 name="charge_work",
             ),
-            # Whom to remind, and whose last day is over.
+            # Whose last day is over, and whom to remind.
             models.Index(
                 fields=["due_at"], condition=models.Q(state="awaited"), name="charge_awaited"
+            ),
+            models.Index(
+                fields=["remind_at"], condition=models.Q(state="awaited"), name="charge_to_remind"
             ),
             models.Index(
                 fields=["lane", "campaign_id"],

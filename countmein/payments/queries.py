@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 
 from countmein.base.clock import site_now
+from countmein.payments.bank.matching import Verdict
+from countmein.payments.bank_models import BankEntry, EntryState
 from countmein.payments.models import CHARGE_OPEN, Charge, ChargeState
 
 #: How far back the site looks to tell how many cards fail, and for how long it trusts the answer.
@@ -68,6 +71,15 @@ def progress(*, lane: int, campaign_id: uuid.UUID) -> dict[str, int]:
         failed=Count("id", filter=Q(state=ChargeState.FAILED)),
     )
     return found
+
+
+def parts_arrived(charge_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How much has come by bank for these charges and waits for the rest, minor units."""
+    rows = BankEntry.objects.filter(
+        charge_id__in=charge_ids, state=EntryState.QUEUED, verdict=Verdict.PARTIAL
+    )
+    sums = rows.values_list("charge_id").annotate(Sum("amount_minor"))
+    return {charge_id: amount for charge_id, amount in sums if charge_id is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

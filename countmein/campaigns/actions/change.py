@@ -10,12 +10,17 @@ from countmein.base.clock import site_now
 from countmein.campaigns.actions.choose import choose
 from countmein.campaigns.actions.confirm import held
 from countmein.campaigns.actions.give_card import require_card_wanted
-from countmein.campaigns.actions.pledge import crowds_for, mandate, require_payable
+from countmein.campaigns.actions.pledge import (
+    crowds_for,
+    mandate,
+    require_payable,
+    require_transferable,
+)
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.changes import joins, leaves
 from countmein.campaigns.gates import hold_shared
-from countmein.campaigns.kinds import BANK_TRANSFER, is_paid
+from countmein.campaigns.kinds import BANK_TRANSFER, is_paid, pays_by_bank
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
 from countmein.payments.actions.mandates import (
@@ -87,7 +92,10 @@ def _apply(campaign: Campaign, row: Pledge, body: PledgePatch) -> None:
         offered = [Offered(kind=row.kind, amount=body.amount)]
         offered += [Offered(kind=m["kind"], amount=m["amount"]) for m in row.more]
         check_amounts(offered, kinds=frozenset(campaign.kinds), minimum=campaign.minimum)
-        require_payable(campaign, offered)
+        if pays_by_bank(row):
+            require_transferable(campaign, offered)
+        else:
+            require_payable(campaign, offered)
         row.amount = body.amount
     if "condition" in body.model_fields_set:
         if row.more:

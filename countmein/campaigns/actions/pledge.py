@@ -24,7 +24,7 @@ from countmein.campaigns.links import manage_url, receipt_of, secure_url
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, crowd_id
 from countmein.campaigns.plans import plans_of
-from countmein.campaigns.transfers import takes_transfers
+from countmein.campaigns.transfers import TRANSFERRED_MINOR_AT_MOST, takes_transfers
 from countmein.campaigns.wording import money_text
 from countmein.members.actions import Enrolled, Person, enrol
 from countmein.payments.actions.mandates import want_mandates, write_consents
@@ -127,12 +127,13 @@ def _checked(campaign: Campaign, request: PledgeRequest) -> _Draft:
         address=body.member.email, name=body.member.name or "", language=request.language
     )
     assert person.mailbox
-    require_payable(campaign, offered)
     check_fallback(body.fallback or Fallback.refund, plans=len(plans_of(campaign)))
     if body.payment_method and not is_charged([part.kind for part in parts]):
         raise PledgeRefused(Reason.payment_method_not_needed, path="payment_method")
-    if body.payment_method == BANK_TRANSFER and not takes_transfers(campaign):
-        raise PledgeRefused(Reason.transfers_not_offered, path="payment_method")
+    if body.payment_method == BANK_TRANSFER:
+        require_transferable(campaign, offered)
+    else:
+        require_payable(campaign, offered)
     return _Draft(
         request=request,
         person=person,
@@ -162,6 +163,16 @@ def require_payable(campaign: Campaign, offered: Sequence[Offered]) -> None:
         if is_all and price_minor < least:
             detail = f"cards are charged from {money_text(least, currency)} on"
             raise PledgeRefused(Reason.below_minimum, path=path, detail=detail)
+
+
+def require_transferable(campaign: Campaign, offered: Sequence[Offered]) -> None:
+    """What no bank could be asked for is refused, naming the field. Raises PledgeRefused."""
+    if not takes_transfers(campaign):
+        raise PledgeRefused(Reason.transfers_not_offered, path="payment_method")
+    prices = (KINDS[part.kind].price_minor(campaign, part.amount) for part in offered)
+    if sum(prices) > TRANSFERRED_MINOR_AT_MOST:
+        detail = "a transfer moves less than a thousand million"
+        raise PledgeRefused(Reason.amount_invalid, path="amount", detail=detail)
 
 
 def crowds_for(campaign: Campaign, wanted: Sequence[Any]) -> list[Crowd]:

@@ -36,7 +36,8 @@ from countmein.campaigns.models import (
 from countmein.members.models import Contact
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
-from countmein.payments.models import Charge, ChargeState, Mandate, MandateState, Refund
+from countmein.payments.models import BANK, Charge, ChargeState, Mandate, MandateState, Refund
+from countmein.payments.queries import parts_arrived
 from countmein.rules.states import PledgeState
 
 #: One transaction's worth of letters.
@@ -95,6 +96,8 @@ class _Background:
         self.again = Campaign.objects.filter(follows=campaign.id).first()
         charges = Charge.objects.filter(lane=lane, pledge_id__in=ids)
         self.charges = {charge.pledge_id: charge for charge in charges}
+        by_bank = [charge.id for charge in charges if charge.provider == BANK]
+        self.arrived = parts_arrived(by_bank) if by_bank else {}
         mandates = Mandate.objects.filter(lane=lane, pledge_id__in=ids, state=MandateState.MADE)
         self.mandates = {mandate.pledge_id: mandate for mandate in mandates}
         self.refunds = {
@@ -143,7 +146,11 @@ class _Background:
         if topic.startswith("transfer"):
             is_again = topic != "transfer"
             return transfer_letters.transfer_letter(
-                self.campaign, row, self.charges[row.id], is_again=is_again
+                self.campaign,
+                row,
+                self.charges[row.id],
+                is_again=is_again,
+                arrived_minor=self.arrived.get(self.charges[row.id].id, 0),
             )
         if topic.startswith("failing_"):
             return card_letters.failing_letter(self.campaign, row, self.charges[row.id])

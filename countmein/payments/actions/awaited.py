@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
-from countmein.payments.actions.bank_match import hold_bank, waiting_parts
+from countmein.payments.actions.bank_match import hold_bank
 from countmein.payments.bank.matching import Act, Verdict
 from countmein.payments.bank_models import BankEntry, BankStatement, EntryState
 from countmein.payments.models import Charge, ChargeState
@@ -46,8 +46,9 @@ def _remind_slice(now: datetime) -> bool:
 
 
 def to_give_up() -> bool:
-    """Whether the last day of a transfer is over, and the bank has been looked at since."""
-    return bool(_to_give_up().exists())
+    """Whether the last day of a transfer is over, and the bank has been looked at since; or money
+    waits for one that was given up otherwise."""
+    return bool(_to_give_up().exists()) or _left_behind().exists()
 
 
 def waiting_for_a_look() -> int:
@@ -69,7 +70,7 @@ def _to_give_up() -> Any:
     over = Charge.objects.all_lanes().filter(
         state=ChargeState.AWAITED, due_at__lte=min(looked_at, site_now()) - BOOKED_WITHIN
     )
-    if BankEntry.objects.filter(state=EntryState.NEW).exists():
+    if not over.exists() or BankEntry.objects.filter(state=EntryState.NEW).exists():
         return over.none()
     queued = BankEntry.objects.filter(state=EntryState.QUEUED).exclude(verdict=Verdict.PARTIAL)
     maybe_theirs, about = set[str](), set[Any]()
@@ -98,8 +99,15 @@ def _give_up_slice() -> bool:
         ).update(
             state=ChargeState.FAILED, code="not_transferred", first_failed_at=now, remind_at=None
         )
-        parts = waiting_parts(rows)
-        BankEntry.objects.filter(id__in=[part.id for part in parts]).update(
-            verdict=Verdict.LATE, act=Act.RETURN_ALL, decided_at=now
-        )
+        _left_behind().update(verdict=Verdict.LATE, act=Act.RETURN_ALL, decided_at=now)
     return bool(rows)
+
+
+def _left_behind() -> QuerySet[BankEntry]:
+    """Money that waits for a charge which was given up, or called off, meanwhile: it goes back."""
+    ended = Charge.objects.get_queryset().filter(
+        lane=OuterRef("charge_lane"), id=OuterRef("charge_id"), state=ChargeState.FAILED
+    )
+    return BankEntry.objects.filter(
+        state=EntryState.QUEUED, verdict__in=[Verdict.PARTIAL, Verdict.OVER]
+    ).filter(Exists(ended))

@@ -22,10 +22,17 @@ from countmein.payments.actions.bank_match import (
     waiting_parts,
 )
 from countmein.payments.actions.bank_orders import payee
+from countmein.payments.actions.claims import book
 from countmein.payments.bank.entries import Direction
 from countmein.payments.bank.matching import Act, Verdict, match
-from countmein.payments.bank_models import BankEntry, BankTransfer, EntryState, TransferKind
-from countmein.payments.models import Charge
+from countmein.payments.bank_models import (
+    BankEntry,
+    BankTransfer,
+    EntryState,
+    TransferKind,
+    TransferState,
+)
+from countmein.payments.models import Charge, ChargeState, Refund, RefundState
 from countmein.rules.remittance import ReferenceRefused, reference_text
 
 #: These are about money that a charge still waits for: they are not closed by a note.
@@ -45,6 +52,8 @@ class Why(StrEnum):
     no_excess = "no_excess"
     still_awaited = "still_awaited"
     note_missing = "note_missing"
+    #: It is not what was paid, or some of that was given back already.
+    not_the_sum = "not_the_sum"
 
 
 class ActRefused(Exception):
@@ -109,6 +118,65 @@ def return_excess(entry_id: uuid.UUID, *, by: Organiser) -> BankEntry:
         save(parts.values())
         _return(row, own.excess_minor, by)
     return row
+
+
+def taken_back(entry_id: uuid.UUID, *, reference: str, by: Organiser) -> BankEntry:
+    """Book that the bank took back, all of it, what had been paid for this pledge.
+
+    The money has gone without an order of ours, so the refund is done as soon as it is written.
+    Raises ActRefused.
+    """
+    now = site_now()
+    with transaction.atomic():
+        row = _held(entry_id)
+        if row.direction != Direction.DEBIT or not row.reversal:
+            raise ActRefused(Why.no_money)
+        charge = _paid_charge(reference)
+        is_touched = Refund.objects.filter(lane=charge.lane, charge_id=charge.id).exists()
+        if is_touched or (row.amount_minor, row.currency) != (charge.amount_minor, charge.currency):
+            raise ActRefused(Why.not_the_sum)
+        refund = Refund(
+            lane=charge.lane,
+            campaign_id=charge.campaign_id,
+            pledge_id=charge.pledge_id,
+            charge_id=charge.id,
+            reason="recalled",
+            amount_minor=charge.amount_minor,
+            currency=charge.currency,
+            parts=charge.parts,
+            state=RefundState.DONE,
+            due_at=now,
+        )
+        refund.save(force_insert=True)
+        book("refund", refund)
+        BankTransfer.objects.create(
+            kind=TransferKind.REFUND,
+            about_lane=refund.lane,
+            about_id=refund.id,
+            campaign_id=refund.campaign_id,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            name=row.counterparty[:70],
+            state=TransferState.DONE,
+            created_at=now,
+            entry_id=row.id,
+        )
+        row.charge_lane, row.charge_id, row.campaign_id = charge.lane, charge.id, charge.campaign_id
+        row.state, row.decided_at, row.decided_by = EntryState.LEFT, now, by
+        save([row])
+    return row
+
+
+def _paid_charge(reference: str) -> Charge:
+    """The charge that was paid under this reference, held. Raises ActRefused."""
+    try:
+        meant = reference_text(reference)
+    except ReferenceRefused as refused:
+        raise ActRefused(Why.not_a_reference) from refused
+    charge = charges_of([meant]).get(meant)
+    if charge is None or charge.state != ChargeState.PAID:
+        raise ActRefused(Why.nothing_awaited)
+    return charge
 
 
 def note(entry_id: uuid.UUID, *, text: str, closes: bool, by: Organiser) -> BankEntry:

@@ -392,6 +392,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="charge",
+            index=models.Index(
+                condition=models.Q(("state", "awaited")),
+                fields=["remind_at"],
+                name="charge_to_remind",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="refund",
             index=models.Index(
                 condition=models.Q(("state", "by_bank")), fields=["id"], name="refund_by_bank"

@@ -217,12 +217,16 @@ class Card(Answer):
 
 
 class Transfer(Answer):
-    """What a member is asked to transfer, to whom, until when, and what it is recognised by."""
+    """What a member is asked to transfer, to whom, until when, and what it is recognised by.
+
+    `amount_minor` is what is still missing, beside a part that has arrived.
+    """
 
     name: str
     iban: str
     bic: str
     amount_minor: int
+    arrived_minor: int
     currency: str
     reference: str
     last_day: At

@@ -43,10 +43,11 @@ _NOTE_LENGTH: Final = 2_000
 _WHY: Final[dict[str, str | Promise]] = {
     Why.done: _("Somebody has dealt with it meanwhile."),
     Why.not_a_reference: _("This is not a reference: perhaps a letter is wrong."),
-    Why.nothing_awaited: _("Nothing was ever awaited under this reference."),
+    Why.nothing_awaited: _("Nothing was awaited, or has come, under this reference."),
     Why.no_money: _("This is no payment to us, so nothing can go back."),
     Why.no_excess: _("It is not too much, or not any more: look at it again."),
     Why.still_awaited: _("Its pledge still waits for it, so it cannot be put aside."),
+    Why.not_the_sum: _("It is not the sum that was paid, or some of that was given back already."),
     Why.note_missing: _("Write down why it is nobody else's."),
 }
 
@@ -137,6 +138,9 @@ def _acted(id: uuid.UUID, form: Filled, owner: Organiser) -> str:
         case "return_all":
             bank_queue.return_all(id, by=owner)
             return gettext("All of it goes into the next order.")
+        case "taken_back":
+            bank_queue.taken_back(id, reference=form.said("reference"), by=owner)
+            return gettext("Booked: the money is back with its payer.")
         case "close":
             bank_queue.note(id, text=form.said("note")[:_NOTE_LENGTH], closes=True, by=owner)
             return gettext("Put aside.")

@@ -111,6 +111,7 @@ def _entry(row: BankEntry, campaign: Any, charge: Charge | None) -> dict[str, An
         "reference": charge and printed(charge.reference),
         "act": row.act,
         "may_return": is_credit and not row.reversal,
+        "may_take_back": not is_credit and row.reversal,
         "may_close": row.verdict not in (Verdict.PARTIAL, Verdict.OVER),
         "note": row.note,
     }

@@ -31,6 +31,8 @@ def transfer(request: HttpRequest, code: str) -> HttpResponse:
         "campaign": Campaign.objects.get(id=row.campaign_id),
         "slip": wanted.slip,
         "amount": wording.money_text(wanted.slip.amount.amount_minor, wanted.slip.amount.currency),
+        "arrived": wanted.arrived_minor
+        and wording.money_text(wanted.arrived_minor, wanted.slip.amount.currency),
         "last_at": wanted.last_at,
     }
     return render(request, "public/transfer.html", context)

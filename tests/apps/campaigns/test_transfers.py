@@ -65,6 +65,16 @@ def test_a_campaign_of_cards_refuses_a_transfer(site: Site, launch: Launch, join
         join(campaign, "ben", **BEN)
 
 
+def test_no_bank_moves_a_thousand_million(site: Site, campaign: Campaign, join: Join) -> None:
+    much = {**BEN, "amount": 99_999_999_999}
+    more = [{"kind": "money", "amount": 1, "condition": {"people": 9}}]
+    with pytest.raises(PledgeRefused, match="amount: amount_invalid"):
+        join(campaign, "ben", more=more, **much)
+    ben = pledge_of(join(campaign, "ben", **much))
+    with pytest.raises(PledgeRefused, match="amount_invalid"):
+        change(pledge=ben, body=PledgePatch(amount=100_000_000_000))
+
+
 def test_a_signature_needs_no_transfer(site: Site, campaign: Campaign, join: Join) -> None:
     with pytest.raises(PledgeRefused, match="payment_method_not_needed"):
         join(campaign, "ben", kind="signature", payment_method="bank_transfer")

@@ -14,6 +14,7 @@ import pytest
 from countmein.base.clock import site_now
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.selfcheck import self_check
+from countmein.campaigns.transfers import transfer_of
 from countmein.members.models import Organiser
 from countmein.payments.actions.bank_compare import differences, reconcile_bank
 from countmein.payments.actions.bank_import import import_statements
@@ -150,6 +151,14 @@ def test_two_parts_make_it_whole(site: Site, tipped: Tipped, bank: Bank) -> None
     bank.tells(Moved(minor=3000, id="B-1", text=reference))
     assert [("partial", "accept_partial")] == queued()
     assert "accepted" == state_of(people["ben"])
+    asked = transfer_of(pledge_of(people["ben"]))
+    assert asked is not None
+    assert (2000, 3000) == (asked.slip.amount.amount_minor, asked.arrived_minor)
+    site.advance(timedelta(days=7, minutes=1))
+    site.work()
+    mail = site.mails("ben@example.org")[-1]["text"]
+    assert "A part of your transfer has arrived, €30.00." in mail
+    assert "Amount: €20.00" in mail
     bank.tells(Moved(minor=2000, id="B-2", text=reference))
     assert [] == queued()
     assert "fulfilled" == state_of(people["ben"])
@@ -203,6 +212,27 @@ def test_a_refund_goes_by_an_order_and_is_booked_when_the_statement_shows_it(
     # What Cleo sends now is nobody's here any more.
     bank.tells(Moved(minor=5000, id="B-3", text=charge_of(people["cleo"]).reference))
     assert [("late", "return_all")] == queued()
+    site.check()
+
+
+def test_money_that_waits_for_what_is_called_off_goes_back(
+    site: Site, tipped: Tipped, bank: Bank, olga: Organiser
+) -> None:
+    from countmein.campaigns.actions.cancel import cancel
+
+    campaign, people = tipped("ben", "cleo")
+    bank.tells(
+        Moved(minor=1000, id="B-1", text=charge_of(people["ben"]).reference),
+        Moved(minor=9000, id="B-2", text=charge_of(people["cleo"]).reference),
+    )
+    assert [("partial", "accept_partial"), ("over", "return_excess")] == queued()
+    cancel(campaign=campaign)
+    site.work()
+    assert [("late", "return_all")] * 2 == queued()
+    for entry in BankEntry.objects.all():
+        return_all(entry.id, by=olga)
+    assert 10_000 == make_order(by=olga).total_minor
+    assert {"released": 2} == states(campaign)
     site.check()
 
 

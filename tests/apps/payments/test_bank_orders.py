@@ -21,7 +21,7 @@ from countmein.payments.actions.bank_orders import (
     order_payout,
     read_report,
 )
-from countmein.payments.actions.bank_queue import return_all
+from countmein.payments.actions.bank_queue import ActRefused, return_all, taken_back
 from countmein.payments.actions.payouts import set_aside
 from countmein.payments.bank_models import BankEntry, BankOrder, BankTransfer
 from countmein.payments.models import Payout, Refund
@@ -142,6 +142,30 @@ def test_the_same_debit_in_two_files_is_booked_once(
         import_statements(BytesIO(said))
         site.work()
     assert {} == accounts(campaign)
+    site.check()
+
+
+def test_what_the_bank_takes_back_is_booked_by_a_person(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    campaign, people = tipped("ben")
+    reference = charge_of(people["ben"]).reference
+    bank.tells(Moved(minor=5000, id="B-1", text=reference))
+    bank.tells(Moved(minor=-4000, id="B-2", reversal=True))
+    partly = BankEntry.objects.get(bank_reference="B-2")
+    assert ("queued", "look") == (partly.state, partly.act)
+    with pytest.raises(ActRefused, match="not_the_sum"):
+        taken_back(partly.id, reference=reference, by=olga)
+    bank.tells(Moved(minor=-5000, id="B-3", reversal=True))
+    entry = BankEntry.objects.get(bank_reference="B-3")
+    taken_back(entry.id, reference=reference, by=olga)
+    with pytest.raises(ActRefused, match="done"):
+        taken_back(entry.id, reference=reference, by=olga)
+    site.work()
+    assert {"refunded": 1} == states(campaign)
+    assert {} == accounts(campaign)
+    mail = site.mails("ben@example.org")[-1]
+    assert campaign.title in mail["subject"] and "taken your transfer back" in mail["text"]
     site.check()
 
 
