@@ -36,7 +36,7 @@ from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
-from countmein.campaigns.models import Ballot, BallotKind, Gate
+from countmein.campaigns.models import Ballot, Gate
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
 from countmein.payments import events
@@ -177,10 +177,6 @@ def next_due_at(*, after: datetime, until: datetime) -> datetime | None:
         ("expires_at", HostedPage.objects.all_lanes().filter(state=PageState.OPEN)),
         ("due_at", Payout.objects.all_lanes().filter(state=PayoutState.ASKED)),
         ("proof_by", Gate.objects.all_lanes()),
-        (
-            "ends_at",
-            Ballot.objects.all_lanes().filter(kind=BallotKind.MILESTONE, closed_at=None),
-        ),
     )
     firsts = [_first(found, field, after=after, until=until) for field, found in rows]
     unasked = Gate.objects.all_lanes().filter(state=CampaignState.open, reminded_at=None)

@@ -1,6 +1,6 @@
 """The backer report: one line for each pledge that was charged, in Kickstarter's columns.
 
-What it names and what it leaves out is decided in docs/decisions/0013-the-backer-report.md.
+What it names and what it leaves out is decided in docs/decisions/0014-the-backer-report.md.
 """
 
 from __future__ import annotations

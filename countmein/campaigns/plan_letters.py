@@ -107,7 +107,7 @@ def share_facts(campaign: Campaign, failure: Failure, share: PlanShare) -> list[
     plan = failure.plans[share.plan - 1]["title"] if share.plan is not None else ""
     amounts = [
         (_("Spent, your part of it"), share.borne_minor),
-        (_("Goes back to your card"), share.refund_minor),
+        (_("Goes back to you"), share.refund_minor),
         (_("Goes to: %(plan)s") % {"plan": plan}, share.delivered_minor),
         (_("Left over, to be voted on"), share.left_over_minor),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from countmein.base.clock import site_now
-from countmein.campaigns.models import Ballot, BallotKind, Gate
+from countmein.campaigns.models import Ballot, Gate
 from countmein.rules.states import CampaignState
 
 #: Each answers with the rows that are wrong.
@@ -61,9 +61,7 @@ QUERIES: dict[str, str] = {
 def overdue(*, patience: timedelta) -> str:
     """Ballots that ended, and failures whose time to choose is over, without anybody's doing."""
     since = site_now() - patience
-    ballots = Ballot.objects.all_lanes().filter(
-        kind=BallotKind.LEFT_OVER, carried_at=None, ends_at__lt=since
-    )
+    ballots = Ballot.objects.all_lanes().filter(carried_at=None, ends_at__lt=since)
     gates = Gate.objects.all_lanes().filter(state=CampaignState.failed, reallocate_at__lt=since)
     late = [str(row.id) for row in (*ballots[:3], *gates[:3])]
     return "; ".join(late)

@@ -42,6 +42,7 @@ OBSTACLES: Final[dict[str, str | Promise]] = {
     "not_asked": _("It is too late: this payout does not wait any more."),
     "not_paid": _("This payment was not made, or not to a supplier."),
     "not_a_supplier": _("Only a payment to a supplier is made at the bank."),
+    "no_order": _("The bank cannot be told to pay this: it needs an account in the euro area."),
     "no_document": _("Add the invoice, or a picture of what was paid for."),
     "too_many": _("That is more payouts than a campaign can have."),
     "too_large": _("A file may have 2 MB at most."),

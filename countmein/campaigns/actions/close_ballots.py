@@ -11,6 +11,7 @@ from django.db import transaction
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
 from countmein.campaigns.actions.give_back import give_back
+from countmein.campaigns.actions.prove import close_milestone
 from countmein.campaigns.actions.tell import tell_voters
 from countmein.campaigns.actions.vote import close_ballot, held_ballot
 from countmein.campaigns.models import Ballot, BallotKind, BallotPaper, Campaign
@@ -38,15 +39,14 @@ def close_ballots(campaign_id: str) -> None:
                     CLOSERS[BallotKind(held.kind)](campaign, held)
             ballot.refresh_from_db()
         if ballot.closed_at is not None and ballot.carried_at is None:
-            CARRIERS[BallotKind(ballot.kind)](campaign, ballot)
+            if (carry := CARRIERS.get(BallotKind(ballot.kind))) is not None:
+                carry(campaign, ballot)
             _carried(campaign, ballot)
 
 
 def ballots_to_close() -> list[uuid.UUID]:
     """The campaigns with a ballot that is over, or is not carried out yet: for the sweep."""
-    rows = Ballot.objects.all_lanes().filter(
-        kind__in=list(CLOSERS), carried_at=None, ends_at__lte=site_now()
-    )
+    rows = Ballot.objects.all_lanes().filter(carried_at=None, ends_at__lte=site_now())
     return list(rows.values_list("campaign_id", flat=True).distinct())
 
 
@@ -54,7 +54,6 @@ def _work(campaign: Campaign) -> list[Ballot]:
     rows = Ballot.objects.filter(
         lane=campaign.lane,
         campaign_id=campaign.id,
-        kind__in=list(CLOSERS),
         carried_at=None,
         ends_at__lte=site_now(),
     )
@@ -118,6 +117,9 @@ def _slices(ballot: Ballot) -> Iterator[list[BallotPaper]]:
 
 Act = Callable[[Campaign, Ballot], None]
 #: How a ballot of each kind is decided: in a transaction that holds the gate and the ballot.
-CLOSERS: Final[Mapping[BallotKind, Act]] = {BallotKind.LEFT_OVER: _close_left_over}
-#: What is done afterwards; done again, it adds nothing.
+CLOSERS: Final[Mapping[BallotKind, Act]] = {
+    BallotKind.LEFT_OVER: _close_left_over,
+    BallotKind.MILESTONE: close_milestone,
+}
+#: What is done afterwards, if anything; done again, it adds nothing.
 CARRIERS: Final[Mapping[BallotKind, Act]] = {BallotKind.LEFT_OVER: _carry_left_over}

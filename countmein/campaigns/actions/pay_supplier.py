@@ -1,4 +1,4 @@
-"""To pay a supplier: a person pays at the bank and says so here, with the bank's reference."""
+"""To pay a supplier: a person pays at the bank and says so here, or the bank is ordered to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.payouts import obstacles_of
 from countmein.payments.actions import payouts
+from countmein.payments.actions.bank_orders import PayeeRefused, order_payout
+from countmein.payments.bank.account import own_account
 from countmein.payments.models import Delivery, Document, Payout, PayoutKind, PayoutState
 
 
@@ -24,18 +26,44 @@ def mark_paid(
     Raises PayoutRefused, also while anything stands in its way.
     """
     with transaction.atomic():
-        gate = hold(campaign)
-        payout = asked(campaign, payout_id)
-        if payout.kind != PayoutKind.SUPPLIER:
-            raise PayoutRefused("not_a_supplier")
-        for obstacle in obstacles_of(campaign, gate, payout, now=site_now()):
-            raise PayoutRefused(obstacle)
-        if document is not None:
-            keep(document, campaign=campaign, payout=payout)
-        papers = Document.objects.filter(lane=payout.lane, payout_id=payout.id)
-        if not papers.exists():
-            raise PayoutRefused("no_document")
+        payout = _may_be_paid(campaign, payout_id, document)
         payouts.paid(payout, reference=reference)
+
+
+def order(*, campaign: Campaign, payout_id: uuid.UUID, document: Upload | None = None) -> None:
+    """Have a supplier paid with the next order to the bank; the statement will say that it was.
+
+    Raises PayoutRefused, also while anything stands in its way.
+    """
+    with transaction.atomic():
+        payout = _may_be_paid(campaign, payout_id, document)
+        if not may_be_ordered(payout):
+            raise PayoutRefused("no_order")
+        try:
+            order_payout(payout)
+        except PayeeRefused as refused:
+            raise PayoutRefused("no_order") from refused
+
+
+def may_be_ordered(payout: Payout) -> bool:
+    """Whether the site's bank can be told to pay this, by a file."""
+    return bool(payout.iban) and payout.currency == "EUR" and own_account() is not None
+
+
+def _may_be_paid(campaign: Campaign, payout_id: uuid.UUID, document: Upload | None) -> Payout:
+    """The payment, with the gate held, once nothing stands in its way and it has a document."""
+    gate = hold(campaign)
+    payout = asked(campaign, payout_id)
+    if payout.kind != PayoutKind.SUPPLIER:
+        raise PayoutRefused("not_a_supplier")
+    for obstacle in obstacles_of(campaign, gate, payout, now=site_now()):
+        raise PayoutRefused(obstacle)
+    if document is not None:
+        keep(document, campaign=campaign, payout=payout)
+    papers = Document.objects.filter(lane=payout.lane, payout_id=payout.id)
+    if not papers.exists():
+        raise PayoutRefused("no_document")
+    return payout
 
 
 def mark_returned(*, campaign: Campaign, payout_id: uuid.UUID, note: str) -> None:

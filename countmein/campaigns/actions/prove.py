@@ -15,7 +15,7 @@ from countmein.base.jobs import job
 from countmein.campaigns.actions.pay_out import judge_anew
 from countmein.campaigns.actions.refund import paid_charges, slices
 from countmein.campaigns.actions.tell import tell_each
-from countmein.campaigns.actions.vote import close_ballot, held_ballot, open_ballot
+from countmein.campaigns.actions.vote import close_ballot, open_ballot
 from countmein.campaigns.documents import Upload, keep
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import (
@@ -149,55 +149,36 @@ def left_of(campaign: Campaign, charges: Sequence[Charge]) -> dict[uuid.UUID, Co
 
 
 def close_milestone(campaign: Campaign, ballot: Ballot) -> None:
-    """Count the votes on a proof that is over: accepted, the next stage is released.
+    """Count the votes on a proof, and release the next stage if it is accepted.
 
-    Once: whoever comes second finds it closed.
+    Call in the transaction that holds the gate and the ballot.
     """
-    with transaction.atomic():
-        held = held_ballot(campaign, ballot.id)
-        if held is None:
-            return
-        votes: dict[str, set[str]] = {"yes": set(), "no": set(), "": set()}
-        papers = BallotPaper.objects.filter(lane=held.lane, ballot_id=held.id)
-        for pledge_id, choice in papers.values_list("pledge_id", "choice").iterator():
-            votes[choice].add(str(pledge_id))
-        has_passed = milestone_passes(
-            eligible=frozenset().union(*votes.values()),
-            yes=frozenset(votes["yes"]),
-            no=frozenset(votes["no"]),
-        )
-        close_ballot(held, outcome="yes" if has_passed else "no")
-        if has_passed:
-            judge_anew(campaign)
-            if approved_stages(campaign) >= len(terms_of(campaign).stages_bp):
-                Gate.objects.filter(lane=campaign.lane, id=campaign.id).update(proof_by=None)
-        topic = "accepted" if has_passed else "refused"
-        tell_of_proof(campaign, topic, once=f"proof:{held.id}")
-
-
-def milestones_over() -> list[tuple[Any, Any]]:
-    """The ballots on proofs that are over and not counted yet, each with its campaign."""
-    rows = Ballot.objects.all_lanes().filter(
-        kind=BallotKind.MILESTONE, closed_at=None, ends_at__lte=site_now()
+    votes: dict[str, set[str]] = {"yes": set(), "no": set(), "": set()}
+    papers = BallotPaper.objects.filter(lane=ballot.lane, ballot_id=ballot.id)
+    for pledge_id, choice in papers.values_list("pledge_id", "choice").iterator():
+        votes[choice].add(str(pledge_id))
+    has_passed = milestone_passes(
+        eligible=frozenset().union(*votes.values()),
+        yes=frozenset(votes["yes"]),
+        no=frozenset(votes["no"]),
     )
-    return list(rows.values_list("campaign_id", "id"))
+    close_ballot(ballot, outcome="yes" if has_passed else "no")
+    if has_passed:
+        judge_anew(campaign)
+        if approved_stages(campaign) >= len(terms_of(campaign).stages_bp):
+            Gate.objects.filter(lane=campaign.lane, id=campaign.id).update(proof_by=None)
+    topic = "accepted" if has_passed else "refused"
+    tell_of_proof(campaign, topic, once=f"proof:{ballot.id}")
 
 
 @job(name="campaigns.prove", queue="counting")
 def prove(campaign_id: str) -> None:
-    """Count what votes on proofs are over, and give the rest back if no proof came in time."""
-    campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
-    for ballot in open_milestones(campaign).filter(ends_at__lte=site_now()):
-        close_milestone(campaign, ballot)
-    end_unproven(campaign)
+    """Give the rest back if no proof came in time."""
+    end_unproven(Campaign.objects.get(id=uuid.UUID(campaign_id)))
 
 
 def to_prove() -> list[Any]:
-    """The campaigns with a vote to count, or without a proof on the day that was set for it."""
-    return sorted({campaign_id for campaign_id, _id in milestones_over()} | set(_unproven()))
-
-
-def _unproven() -> list[Any]:
+    """The campaigns without a proof on the day that was set for it, once no vote is open."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT g.id FROM campaigns_gate g WHERE g.proof_by <= %s AND g.state = ANY(%s)

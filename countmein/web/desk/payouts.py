@@ -17,7 +17,7 @@ from countmein.base.clock import site_now
 from countmein.campaigns import wording
 from countmein.campaigns.actions.account import thaw
 from countmein.campaigns.actions.pay_out import PayoutRefused, approve, stop_payout
-from countmein.campaigns.actions.pay_supplier import mark_paid, mark_returned
+from countmein.campaigns.actions.pay_supplier import mark_paid, mark_returned, may_be_ordered, order
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.payout_letters import freeze_key
 from countmein.members.models import Organiser
@@ -118,6 +118,7 @@ def _page(
         "asker": asker,
         "freeze_path": f"/freeze/{campaign.id}/?key={freeze_key(campaign.id)}",
         "approvals": approvals,
+        "may_order": may_be_ordered(payout),
         "may_approve": payout.state == PayoutState.ASKED
         and owner.id != payout.asked_by_id
         and not any(each["who"] == str(owner) for each in approvals),
@@ -129,7 +130,7 @@ def _page(
 @login_required
 @require_POST
 def act(request: HttpRequest, id: uuid.UUID, verb: str) -> HttpResponse:
-    """Agree, stop, note as paid or as returned; what is refused says why."""
+    """Agree, stop, order, note as paid or as returned; what is refused says why."""
     owner = owner_of(request)
     payout, campaign = _payout(id)
     form = Filled.of(request.POST)
@@ -137,6 +138,7 @@ def act(request: HttpRequest, id: uuid.UUID, verb: str) -> HttpResponse:
         "approve": lambda: _approve(campaign, payout, owner),
         "stop": lambda: _stop(campaign, payout, form),
         "paid": lambda: _paid(request, campaign, payout, form),
+        "order": lambda: _ordered(request, campaign, payout, form),
         "returned": lambda: _returned(campaign, payout, form),
     }.get(verb)
     if done is None:
@@ -171,6 +173,13 @@ def _paid(request: HttpRequest, campaign: Campaign, payout: Payout, form: Filled
     if not form.faults:
         mark_paid(campaign=campaign, payout_id=payout.id, reference=reference, document=document)
     return gettext("Noted as paid.")
+
+
+def _ordered(request: HttpRequest, campaign: Campaign, payout: Payout, form: Filled) -> str:
+    document = upload_of(request, form, "order_document")
+    if not form.faults:
+        order(campaign=campaign, payout_id=payout.id, document=document)
+    return gettext("It goes with the next order: download that at the bank's desk.")
 
 
 def _returned(campaign: Campaign, payout: Payout, form: Filled) -> str:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 
+from countmein.base.clock import site_now
 from countmein.campaigns.actions.hand_over import HandOverRefused, hand_over
 from countmein.campaigns.actions.pay_out import PayoutRefused, approve
-from countmein.campaigns.actions.pay_supplier import mark_delivery, mark_paid, mark_returned
+from countmein.campaigns.actions.pay_supplier import mark_delivery, mark_paid, mark_returned, order
 from countmein.campaigns.documents import DocumentRefused, checked
 from countmein.members.models import Organiser
+from countmein.payments.actions.bank_import import import_statements
+from countmein.payments.actions.bank_orders import make_order
+from countmein.payments.bank_models import BankTransfer
 from countmein.payments.models import Delivery, Document
 from tests.apps.campaigns.payout_acts import PDF, Settled, accounts_of, ask_own, fresh
+from tests.apps.payments.bank.statements import Moved, camt
 from tests.conftest import Site
 
 INVOICE = checked(name="invoice.pdf", content=PDF)
@@ -40,6 +46,45 @@ def test_it_is_paid_by_a_person_with_reference_and_document(
     assert 40_000 == accounts_of(campaign)["held:money"]
     site.work()
     site.check()
+
+
+def test_the_bank_is_ordered_to_pay_once_nothing_stands_in_the_way(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    """It is paid when the statement shows that the money has left."""
+    campaign = settled(100_000, people=4)
+    iban = {"iban": "FR1420041010050500013M02606"}
+    payout = ask_own(campaign, 180_000, payee="Druckerei", purpose="posters", **iban)
+    with pytest.raises(PayoutRefused, match="second_person_needed"):
+        order(campaign=campaign, payout_id=payout.id, document=INVOICE)
+    approve(campaign=campaign, payout_id=payout.id, by=olga)
+    with pytest.raises(PayoutRefused, match="no_document"):
+        order(campaign=campaign, payout_id=payout.id)
+    order(campaign=campaign, payout_id=payout.id, document=INVOICE)
+    with pytest.raises(PayoutRefused, match="not_asked"):
+        mark_paid(campaign=campaign, payout_id=payout.id, reference="by hand as well")
+    site.work()
+    assert "sending" == fresh(payout).state
+    make_order(by=olga)
+    (transfer,) = BankTransfer.objects.all()
+    name = transfer.end_to_end_id
+    left = Moved(minor=-180_000, id="B-1", end_to_end_id=name)
+    import_statements(BytesIO(camt(left, on=site_now().date())))
+    site.work()
+    assert ("paid", name) == (fresh(payout).state, fresh(payout).reference)
+    assert 180_000 == accounts_of(campaign)["paid:Druckerei"]
+    site.check()
+
+
+@pytest.mark.parametrize("iban", ["", "DE00"])
+def test_without_an_account_no_bank_is_ordered(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser, iban: str
+) -> None:
+    campaign = settled(10_000, people=4)
+    payout = ask_own(campaign, 8_000, payee="A shop", purpose="nails", document=INVOICE, iban=iban)
+    with pytest.raises(PayoutRefused, match="no_order"):
+        order(campaign=campaign, payout_id=payout.id)
+    assert "asked" == fresh(payout).state
 
 
 def test_a_large_one_needs_a_second_person(

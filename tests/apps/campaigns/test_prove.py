@@ -11,8 +11,9 @@ from django.db import connection
 
 from countmein.base.clock import site_now
 from countmein.base.ids import uuid7
+from countmein.campaigns.actions.close_ballots import close_ballots
 from countmein.campaigns.actions.pay_out import PayoutRefused
-from countmein.campaigns.actions.prove import ProofRefused, close_milestone, hand_in
+from countmein.campaigns.actions.prove import ProofRefused, hand_in
 from countmein.campaigns.actions.vote import vote
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Ballot, Campaign, Pledge, Unproven
@@ -180,7 +181,7 @@ def test_two_who_close_a_vote_close_it_once(
     say(campaign, ballot, "yes", "yes")
     site.advance(8 * DAY)
     had = len(site.mails(ana.email))
-    together([lambda: close_milestone(campaign, ballot) for _ in range(8)], threads=8)
+    together([lambda: close_ballots(str(campaign.id)) for _ in range(8)], threads=8)
     site.work()
     told = [m["subject"] for m in site.mails(ana.email)[had:]]
     assert 1 == sum("proof was accepted" in subject for subject in told)

@@ -175,7 +175,7 @@ def test_one_sees_what_became_of_ones_money_and_votes(
     words = said(ben.get(part(made["a"], "")))
     for fact in ("Spent, your part of it £4.00", "Another paper £10.00", "voted on £6.00"):
         assert fact in words
-    assert "Goes back to your card £8.00" in said(ben.get(part(made["b"], "")))
+    assert "Goes back to you £8.00" in said(ben.get(part(made["b"], "")))
     page = ben.get(part(made["a"], "ballot/"))
     sent = {"ballot": hidden(page, "ballot"), "choice": "keep"}
     answer = ben.post(part(made["a"], "ballot/"), sent)
