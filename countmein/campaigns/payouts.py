@@ -106,8 +106,12 @@ def funds_of(
     disputed = events["dispute"] - events["dispute_won"]
     collected = standing + refunded + disputed
     refunded = min(refunded + _refunds_to_make(campaign), collected)
-    is_open = gate.settled_at is None or now < gate.settled_at + timedelta(days=terms.refund_days)
-    is_over = unproven_of(campaign) is not None or has_failed(campaign)
+    failed = has_failed(campaign)
+    # After a failure everybody has said what is to become of theirs, and who wanted it has it back.
+    is_open = not failed and (
+        gate.settled_at is None or now < gate.settled_at + timedelta(days=terms.refund_days)
+    )
+    is_over = failed or unproven_of(campaign) is not None
     taken = commission(settled_minor=max(standing, 0), bp=campaign.commission_bp, carried=0)
     return Funds(
         collected_minor=collected,

@@ -61,6 +61,12 @@ _ADVERT = Seed(
         },
         "places": ["Leeds", "York", "Hull"],
         "timezone": "Europe/London",
+        "plan_b": {
+            "plans": [
+                {"title": "A page in the Estuary Herald", "cost_minor": 180_000},
+                {"title": "A van with our page on it, from the docks to the lighthouse"},
+            ]
+        },
     },
     crowd=(
         Group(

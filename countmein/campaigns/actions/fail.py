@@ -153,7 +153,7 @@ def _call_off_slice(campaign: Campaign) -> bool:
         if not charges:
             return False
         Charge.objects.filter(lane=gate.lane, id__in=[row.id for row in charges]).update(
-            state=ChargeState.FAILED, code="called_off", is_read=True
+            state=ChargeState.FAILED, code="called_off", is_read=True, remind_at=None
         )
         _let_go(campaign, gate, [row.pledge_id for row in charges])
     return True
