@@ -15,7 +15,7 @@ from django.db.models import Count, Q, Sum
 from countmein.base.clock import site_now
 from countmein.payments.bank.matching import Verdict
 from countmein.payments.bank_models import BankEntry, EntryState
-from countmein.payments.models import CHARGE_OPEN, Charge, ChargeState
+from countmein.payments.models import BANK, CHARGE_OPEN, Charge, ChargeState
 
 #: How far back the site looks to tell how many cards fail, and for how long it trusts the answer.
 _LOOKS_BACK = timedelta(days=365)
@@ -62,8 +62,8 @@ def owed_by_kind(*, lane: int, campaign_id: uuid.UUID) -> Owed:
 
 
 def progress(*, lane: int, campaign_id: uuid.UUID) -> dict[str, int]:
-    """How far the charging of one campaign has come: charges in all, paid, failing, given up."""
-    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id)
+    """How far the charging of one campaign's cards has come: in all, paid, failing, given up."""
+    rows = Charge.objects.filter(lane=lane, campaign_id=campaign_id).exclude(provider=BANK)
     found: dict[str, int] = rows.aggregate(
         all=Count("id"),
         paid=Count("id", filter=Q(state=ChargeState.PAID)),

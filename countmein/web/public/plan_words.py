@@ -62,7 +62,7 @@ def choices(campaign: Campaign, *, chosen: str) -> list[Choice]:
     refund = Choice(
         value="refund",
         label=gettext("A refund"),
-        hint=gettext("My part of what is left comes back to my card."),
+        hint=gettext("My part of what is left comes back to me."),
         is_ticked=not is_ticked,
     )
     return [refund, *found, follow]
