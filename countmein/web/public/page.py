@@ -33,7 +33,7 @@ def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime)
         "places": _places(campaign, view),
         "plan_b": plan_b_part(campaign, view),
         "closed_words": _closed_words(view),
-        "payout_words": _payout_words(campaign),
+        "payout_words": _payout_words(campaign, view),
         "proofs": proofs_shown(campaign) if campaign.payout else [],
         "charging_text": _charging_text(view["charging_minutes"]),
         "share_text": _share_text(campaign, view, now=now),
@@ -96,9 +96,10 @@ def _money(campaign: Campaign, view: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _payout_words(campaign: Campaign) -> str:
-    """How the money is paid out, for everybody to read before they pledge any."""
-    if not campaign.takes_money:
+def _payout_words(campaign: Campaign, view: Mapping[str, Any]) -> str:
+    """How the money is paid out, for everybody to read before they pledge any; once it has failed
+    it is shared out otherwise."""
+    if not campaign.takes_money or any(move["state"] == "failed" for move in view["history"]):
         return ""
     return f"{stage_words(campaign)} {refund_words(campaign)}".strip()
 
