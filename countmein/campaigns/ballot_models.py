@@ -30,8 +30,6 @@ class Ballot(LaneModel):
     #: Once it is closed: the choice that won, and the votes for each.
     outcome = models.CharField(max_length=32, blank=True)
     counts = models.JSONField(default=dict)
-    #: When all was done that the outcome asks for; until then the sweep comes back to it.
-    carried_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -40,10 +38,7 @@ class Ballot(LaneModel):
             )
         ]
         indexes = [
-            # Ballots to close, or to carry out.
-            models.Index(
-                fields=["ends_at"], condition=models.Q(carried_at=None), name="ballot_work"
-            )
+            models.Index(fields=["ends_at"], condition=models.Q(closed_at=None), name="ballot_work")
         ]
 
 

@@ -36,8 +36,10 @@ BODY_LIMIT_BYTES: Final = 256 * 1024
 #: Forms with documents: three files of 2 MB, and what is typed beside them.
 UPLOAD_LIMIT_BYTES: Final = 6 * 1024 * 1024 + BODY_LIMIT_BYTES
 _UPLOADS: Final = re.compile(
-    r"/organise/[^/]+/(payouts|proof)/|/desk/payouts/[^/]+/paid/", re.ASCII
+    r"/organise/[^/]+/(payouts|proof)/|/desk/payouts/[^/]+/(paid|order)/", re.ASCII
 )
+#: A bank's statement of ten thousand entries; a longer one comes in by the command line.
+STATEMENT_LIMIT_BYTES: Final = 16 * 1024 * 1024
 #: Price times units must fit 64 bits even where somebody takes all there is.
 MAX_UNIT_PRICE_MINOR: Final = 10**9
 
@@ -55,6 +57,8 @@ def body_limit_bytes(path: str) -> int:
     """How long a body the door at this address takes."""
     if _UPLOADS.fullmatch(path):
         return UPLOAD_LIMIT_BYTES
+    if path == "/desk/bank/import/":
+        return STATEMENT_LIMIT_BYTES
     return PLEDGE_LIMIT_BYTES if "/pledges" in path else BODY_LIMIT_BYTES
 
 
@@ -68,6 +72,15 @@ def _text(value: str, *, line_breaks: bool) -> str:
         if strange and letter not in allowed:
             raise PydanticCustomError("strange_character", "a character that cannot be shown")
     return text
+
+
+def is_plain(value: str) -> bool:
+    """Whether a text has no letter that cannot be shown, or that turns the others around."""
+    try:
+        _text(value, line_breaks=True)
+    except PydanticCustomError:
+        return False
+    return True
 
 
 def _line(value: str) -> str:

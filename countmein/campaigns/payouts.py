@@ -16,13 +16,13 @@ from countmein.campaigns.models import Ballot, BallotKind, Campaign, Gate, HandO
 from countmein.ledger import queries as books
 from countmein.payments.actions.accounts import account_of
 from countmein.payments.models import (
+    REFUND_OVER,
     Freeze,
     Payout,
     PayoutApproval,
     PayoutKind,
     PayoutState,
     Refund,
-    RefundState,
 )
 from countmein.rules.payout import (
     CHANGE_RESTS,
@@ -99,13 +99,15 @@ def funds_of(
     A refund that is on its way counts as made, for nobody may pay out what is owed to a backer.
     """
     lane, campaign_id, terms = campaign.lane, campaign.id, terms_of(campaign)
+    # Looked up first: a refund that is made meanwhile counts twice then, and never not at all.
+    to_make = _refunds_to_make(campaign)
     flow = books.totals(lane=lane, campaign_id=campaign_id)
     events = books.by_event(lane=lane, campaign_id=campaign_id)
     standing = -flow["backers"] - flow["disputed"]
     refunded = events["refund"] - events["refund_back"]
     disputed = events["dispute"] - events["dispute_won"]
     collected = standing + refunded + disputed
-    refunded = min(refunded + _refunds_to_make(campaign), collected)
+    refunded = min(refunded + to_make, collected)
     failed = has_failed(campaign)
     # After a failure everybody has said what is to become of theirs, and who wanted it has it back.
     is_open = not failed and (
@@ -129,10 +131,8 @@ def funds_of(
 
 
 def _refunds_to_make(campaign: Campaign) -> int:
-    rows = Refund.objects.filter(
-        lane=campaign.lane,
-        campaign_id=campaign.id,
-        state__in=[RefundState.DUE, RefundState.DOING, RefundState.STUCK],
+    rows = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id).exclude(
+        state__in=REFUND_OVER
     )
     return int(rows.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
 

@@ -46,7 +46,7 @@ QUERIES: dict[str, str] = {
         JOIN (SELECT lane, pledge_id, sum(borne_minor) AS borne FROM campaigns_planshare
               GROUP BY 1, 2) s ON s.lane = c.lane AND s.pledge_id = c.pledge_id
         JOIN payments_refund r ON r.lane = c.lane AND r.charge_id = c.id
-             AND r.state NOT IN ('moot', 'stuck')
+             AND r.state NOT IN ('moot', 'stuck') AND r.reason <> 'recalled'
         WHERE c.state = 'paid' GROUP BY c.id, c.amount_minor, s.borne
         HAVING sum(r.amount_minor) + s.borne > c.amount_minor""",
     # Every vote is in the counts of its ballot.
@@ -61,7 +61,7 @@ QUERIES: dict[str, str] = {
 def overdue(*, patience: timedelta) -> str:
     """Ballots that ended, and failures whose time to choose is over, without anybody's doing."""
     since = site_now() - patience
-    ballots = Ballot.objects.all_lanes().filter(carried_at=None, ends_at__lt=since)
+    ballots = Ballot.objects.all_lanes().filter(closed_at=None, ends_at__lt=since)
     gates = Gate.objects.all_lanes().filter(state=CampaignState.failed, reallocate_at__lt=since)
     late = [str(row.id) for row in (*ballots[:3], *gates[:3])]
     return "; ".join(late)

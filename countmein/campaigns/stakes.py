@@ -109,8 +109,9 @@ def _back(campaign: Campaign) -> dict[uuid.UUID, int]:
     money are not counted twice, for only one of them comes to pass."""
     refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     disputes = Dispute.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    made = _by_pledge(refunds.filter(state=RefundState.DONE))
+    # In this order: a refund that is made meanwhile is in both, and never in neither.
     owed = _by_pledge(refunds.exclude(state__in=REFUND_OVER))
+    made = _by_pledge(refunds.filter(state=RefundState.DONE))
     disputed = _by_pledge(disputes.exclude(state=DisputeState.WON))
     return {
         id: made.get(id, 0) + max(owed.get(id, 0), disputed.get(id, 0))

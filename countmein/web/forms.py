@@ -31,7 +31,8 @@ class Filled:
     @classmethod
     def of(cls, sent: QueryDict) -> Filled:
         """Take over what a browser sent."""
-        values = {name: str(sent.get(name, "")) for name in sent}
+        # No keyboard makes a zero byte, and no database keeps one.
+        values = {name: str(sent.get(name, "")).replace("\0", "") for name in sent}
         ticked = {name: [str(value) for value in sent.getlist(name)] for name in sent}
         return cls(values=values, ticked=ticked)
 

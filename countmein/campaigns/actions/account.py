@@ -13,6 +13,7 @@ from countmein.campaigns.models import Campaign, HandOver
 from countmein.campaigns.payout_letters import tell_of_account, tell_of_freeze
 from countmein.members.models import Organiser
 from countmein.payments.actions.accounts import LookUpFailed, account_of, note, put_off, see
+from countmein.payments.actions.bank_orders import recall_payouts
 from countmein.payments.models import Freeze, Payout, PayoutState
 from countmein.rules.payout import CHANGE_RESTS
 
@@ -69,6 +70,8 @@ def freeze(subject_id: uuid.UUID) -> bool:
         campaign = Campaign.objects.filter(id=subject_id).first()
         concerned = campaign.organiser_id if campaign else subject_id
         organisers = list(Organiser.objects.filter(id=concerned))
+        theirs = Campaign.objects.filter(organiser_id=subject_id).values_list("id", flat=True)
+        recall_payouts([campaign.id] if campaign else list(theirs))
         tell_of_freeze(subject_id=subject_id, once=f"freeze:{row.id}", organisers=organisers)
         _judge_anew([str(concerned)])
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from django.db import transaction
@@ -27,49 +27,33 @@ SLICE = 500
 def close_ballots(campaign_id: str) -> None:
     """Close the campaign's ballots that are over, and carry out what they decided.
 
-    The decision is one transaction; what follows from it is found by state, so that it goes on
-    where it was killed.
+    Each is one transaction that holds the gate: the votes are counted, what they ask for is
+    written down, and everybody who could vote is told, or none of it.
     """
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
-    for ballot in _work(campaign):
-        if ballot.closed_at is None:
-            with transaction.atomic():
-                held = held_ballot(campaign, ballot.id)
-                if held is not None:
-                    CLOSERS[BallotKind(held.kind)](campaign, held)
-            ballot.refresh_from_db()
-        if ballot.closed_at is not None and ballot.carried_at is None:
-            if (carry := CARRIERS.get(BallotKind(ballot.kind))) is not None:
-                carry(campaign, ballot)
-            _carried(campaign, ballot)
+    for ballot_id in _over(campaign):
+        with transaction.atomic():
+            held = held_ballot(campaign, ballot_id)
+            if held is not None:
+                CLOSERS[BallotKind(held.kind)](campaign, held)
+                tell_voters(campaign, held)
 
 
 def ballots_to_close() -> list[uuid.UUID]:
-    """The campaigns with a ballot that is over, or is not carried out yet: for the sweep."""
-    rows = Ballot.objects.all_lanes().filter(carried_at=None, ends_at__lte=site_now())
+    """The campaigns with a ballot that is over: for the sweep."""
+    rows = Ballot.objects.all_lanes().filter(closed_at=None, ends_at__lte=site_now())
     return list(rows.values_list("campaign_id", flat=True).distinct())
 
 
-def _work(campaign: Campaign) -> list[Ballot]:
+def _over(campaign: Campaign) -> list[uuid.UUID]:
     rows = Ballot.objects.filter(
-        lane=campaign.lane,
-        campaign_id=campaign.id,
-        carried_at=None,
-        ends_at__lte=site_now(),
+        lane=campaign.lane, campaign_id=campaign.id, closed_at=None, ends_at__lte=site_now()
     )
-    return list(rows.order_by("id"))
-
-
-def _carried(campaign: Campaign, ballot: Ballot) -> None:
-    """Note that it is carried out; everybody who could vote is told, once."""
-    with transaction.atomic():
-        rows = Ballot.objects.filter(lane=ballot.lane, id=ballot.id, carried_at=None)
-        if rows.update(carried_at=site_now()):
-            tell_voters(campaign, ballot)
+    return list(rows.order_by("id").values_list("id", flat=True))
 
 
 def _close_left_over(campaign: Campaign, ballot: Ballot) -> None:
-    """Count the votes; what waited for them is the campaign's to hold again."""
+    """Count the votes; what waited for them goes back, or is the campaign's to hold again."""
     papers = list(
         BallotPaper.objects.filter(lane=ballot.lane, ballot_id=ballot.id).values_list(
             "pledge_id", "stake_minor", "choice"
@@ -83,6 +67,12 @@ def _close_left_over(campaign: Campaign, ballot: Ballot) -> None:
         seed=campaign.code,
     )
     close_ballot(ballot, outcome=result.choice)
+    # A refund takes all that is left over, so each one's part of it is their own stake. It is
+    # recorded in the same step, so that nobody else can ask for money that is owed.
+    if result.choice == failure.REFUND:
+        for start in range(0, len(papers), SLICE):
+            back = {id: stake for id, stake, _choice in papers[start : start + SLICE]}
+            give_back(campaign, back, reason="ballot", stage=ballot.number)
     ledger.post(
         lane=campaign.lane,
         campaign_id=campaign.id,
@@ -95,31 +85,9 @@ def _close_left_over(campaign: Campaign, ballot: Ballot) -> None:
     )
 
 
-def _carry_left_over(campaign: Campaign, ballot: Ballot) -> None:
-    """Give the stakes back, unless the money is kept.
-
-    A refund takes all that is left over, so each one's part of it is their own stake.
-    """
-    if ballot.outcome != failure.REFUND:
-        return
-    for papers in _slices(ballot):
-        back = {paper.pledge_id: paper.stake_minor for paper in papers}
-        give_back(campaign, back, reason="ballot", stage=ballot.number)
-
-
-def _slices(ballot: Ballot) -> Iterator[list[BallotPaper]]:
-    rows = BallotPaper.objects.filter(lane=ballot.lane, ballot_id=ballot.id).order_by("id")
-    page = list(rows[:SLICE])
-    while page:
-        yield page
-        page = list(rows.filter(id__gt=page[-1].id)[:SLICE])
-
-
 Act = Callable[[Campaign, Ballot], None]
 #: How a ballot of each kind is decided: in a transaction that holds the gate and the ballot.
 CLOSERS: Final[Mapping[BallotKind, Act]] = {
     BallotKind.LEFT_OVER: _close_left_over,
     BallotKind.MILESTONE: close_milestone,
 }
-#: What is done afterwards, if anything; done again, it adds nothing.
-CARRIERS: Final[Mapping[BallotKind, Act]] = {BallotKind.LEFT_OVER: _carry_left_over}

@@ -17,6 +17,7 @@ from countmein.campaigns.gates import free_places, hold
 from countmein.campaigns.models import Campaign, Change, Failure, Gate, Pledge
 from countmein.campaigns.moves import MoveRefused, move
 from countmein.campaigns.plans import plan_b_of
+from countmein.payments.actions.bank_orders import recall_payouts
 from countmein.payments.actions.claims import update
 from countmein.payments.actions.mandates import close_pages, forget_mandates
 from countmein.payments.actions.payouts import stop
@@ -67,7 +68,9 @@ def fail(
             begin_executing(campaign)
         elif gate.state != CampaignState.executing:
             raise MoveRefused("only what is being carried out can fail")
-        _stop_own(campaign)
+        stop_own(campaign)
+        # What the bank has not been ordered to pay yet can still be stopped.
+        recall_payouts([campaign.id])
         _stop_refused(campaign, refused)
         _note_lost(campaign, lost)
         failure = _written(campaign, text, now=site_now())
@@ -100,7 +103,7 @@ def _written(campaign: Campaign, text: str, *, now: datetime) -> Failure:
     return failure
 
 
-def _stop_own(campaign: Campaign) -> None:
+def stop_own(campaign: Campaign) -> None:
     """What the organiser has asked for and not got yet is everybody's again."""
     rows = Payout.objects.filter(
         lane=campaign.lane,

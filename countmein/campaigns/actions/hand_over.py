@@ -10,8 +10,10 @@ from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, HandOver
 from countmein.campaigns.payout_letters import tell_of_hand_over
 from countmein.members.models import Organiser
+from countmein.payments.actions.bank_orders import recall_payouts
 from countmein.payments.actions.payouts import stop
-from countmein.payments.models import Payout, PayoutKind, PayoutState
+from countmein.payments.models import Payout, PayoutApproval, PayoutKind, PayoutState
+from countmein.rules.states import CampaignState
 
 
 class HandOverRefused(Exception):
@@ -30,7 +32,8 @@ def hand_over(*, campaign: Campaign, by: Organiser, to: Organiser) -> None:
     if to.id == by.id:
         raise HandOverRefused("same_organiser")
     with transaction.atomic():
-        hold(campaign)
+        if hold(campaign).state == CampaignState.draft:
+            raise HandOverRefused("not_launched")
         rows = Campaign.objects.filter(id=campaign.id, organiser_id=by.id)
         if not rows.update(organiser_id=to.id):
             raise HandOverRefused("not_the_organiser")
@@ -46,6 +49,14 @@ def hand_over(*, campaign: Campaign, by: Organiser, to: Organiser) -> None:
         )
         for payout in own:
             stop(payout, note="handed over")
+        recall_payouts([campaign.id])
+        # What suppliers are to get was agreed to on the word of the one before.
+        PayoutApproval.objects.filter(
+            lane=campaign.lane,
+            payout_id__in=Payout.objects.filter(
+                lane=campaign.lane, campaign_id=campaign.id, state=PayoutState.ASKED
+            ).values("id"),
+        ).delete()
         judge_anew(campaign)
         tell_of_hand_over(campaign, was=by, now=to, once=f"hand_over:{change.id}")
     campaign.refresh_from_db()

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from countmein.base.clock import site_now
+from countmein.base.ids import named_uuid
 from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.account import look_at_account
 from countmein.campaigns.documents import Upload, keep
@@ -23,6 +24,7 @@ from countmein.campaigns.payouts import (
     obstacles_of,
     payee_account,
 )
+from countmein.campaigns.stakes import BALLOT
 from countmein.members.models import Organiser
 from countmein.payments.actions.accounts import LookUpFailed, account_of
 from countmein.payments.actions.claims import update
@@ -36,6 +38,8 @@ from countmein.rules.states import CampaignState
 ORGANISER = "organiser"
 #: More payouts than this of one campaign are somebody's mistake, or a way to fill the disk.
 MOST = 500
+#: An account of the books that is nobody's: what waits for a vote.
+_RESERVED = frozenset({BALLOT})
 _NO_ANSWER_RESTS = timedelta(minutes=1)
 
 
@@ -64,9 +68,12 @@ def ask_payout(
     also where the same key asked for something else.
     """
     is_own = payee == ORGANISER
+    if payee.casefold() in _RESERVED:
+        raise PayoutRefused("payee_reserved")
+    id = named_uuid("payout", str(campaign.id), str(key))
     payout = Payout(
         lane=campaign.lane,
-        id=key,
+        id=id,
         campaign_id=campaign.id,
         kind=PayoutKind.ORGANISER if is_own else PayoutKind.SUPPLIER,
         payee=payee,
@@ -82,10 +89,11 @@ def ask_payout(
         campaign.refresh_from_db()
         if campaign.organiser_id != by.id:
             raise PayoutRefused("not_the_organiser")
-        known = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id, id=key).first()
+        known = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id, id=id).first()
         if known is not None:
             assert isinstance(known, Payout)
-            if (known.payee, known.amount_minor) != (payee, amount_minor):
+            said = (known.payee, known.amount_minor, known.purpose, known.iban)
+            if said != (payee, amount_minor, purpose, iban):
                 raise PayoutRefused("already_asked")
             return known
         _require_payable(campaign, gate, payout)

@@ -11,11 +11,12 @@ from countmein.campaigns.actions.pay_out import PayoutRefused, asked
 from countmein.campaigns.documents import Upload, keep
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign
-from countmein.campaigns.payouts import obstacles_of
+from countmein.campaigns.payouts import PAYING, obstacles_of
 from countmein.payments.actions import payouts
 from countmein.payments.actions.bank_orders import PayeeRefused, order_payout
 from countmein.payments.bank.account import own_account
 from countmein.payments.models import Delivery, Document, Payout, PayoutKind, PayoutState
+from countmein.rules.states import CampaignState
 
 
 def mark_paid(
@@ -56,6 +57,8 @@ def _may_be_paid(campaign: Campaign, payout_id: uuid.UUID, document: Upload | No
     payout = asked(campaign, payout_id)
     if payout.kind != PayoutKind.SUPPLIER:
         raise PayoutRefused("not_a_supplier")
+    if CampaignState(gate.state) not in PAYING:
+        raise PayoutRefused("not_settled")
     for obstacle in obstacles_of(campaign, gate, payout, now=site_now()):
         raise PayoutRefused(obstacle)
     if document is not None:
@@ -80,7 +83,8 @@ def mark_delivery(*, campaign: Campaign, payout_id: uuid.UUID, delivery: Deliver
     Raises PayoutRefused.
     """
     with transaction.atomic():
-        hold(campaign)
+        if hold(campaign).state in (CampaignState.failed, CampaignState.reallocating):
+            raise PayoutRefused("being_settled")
         payout = _paid_supplier(campaign, payout_id)
         Payout.objects.filter(lane=payout.lane, id=payout.id, state=PayoutState.PAID).update(
             delivery=delivery

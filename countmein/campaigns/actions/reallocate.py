@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.campaigns.actions.fail import NOT_BEGUN, call_off_charges
+from countmein.campaigns.actions.fail import NOT_BEGUN, call_off_charges, stop_own
 from countmein.campaigns.actions.give_back import give_back
 from countmein.campaigns.actions.tell import tell_organiser, tell_shares
 from countmein.campaigns.actions.vote import open_ballot
@@ -32,7 +32,14 @@ from countmein.campaigns.stakes import BALLOT, Gone, Stakes, gone, stakes
 from countmein.ledger import actions as ledger
 from countmein.ledger import queries as books
 from countmein.payments.actions.holdings import held_parts
-from countmein.payments.models import CHARGE_OPEN, Charge, ChargeState
+from countmein.payments.models import (
+    CHARGE_OPEN,
+    Charge,
+    ChargeState,
+    Payout,
+    PayoutKind,
+    PayoutState,
+)
 from countmein.rules import conditions, failure
 from countmein.rules.failure import DEFAULT_QUORUM_BP, Donor, Plan, Settlement
 from countmein.rules.states import CampaignState
@@ -86,7 +93,7 @@ def _begin(campaign: Campaign) -> bool:
             return gate.state == CampaignState.reallocating
         assert gate.reallocate_at is not None
         now = site_now()
-        if now < gate.reallocate_at or _is_charging(campaign):
+        if now < gate.reallocate_at or _is_charging(campaign) or _is_paying(campaign):
             return False
         return move(
             lane=gate.lane,
@@ -103,6 +110,18 @@ def _is_charging(campaign: Campaign) -> bool:
     return bool(charges.filter(Q(state__in=CHARGE_OPEN) | paid_news).exists())
 
 
+def _is_paying(campaign: Campaign) -> bool:
+    """Whether the provider has not yet said what became of a payout to the organiser."""
+    return bool(
+        Payout.objects.filter(
+            lane=campaign.lane,
+            campaign_id=campaign.id,
+            kind=PayoutKind.ORGANISER,
+            state=PayoutState.SENDING,
+        ).exists()
+    )
+
+
 def _settle(campaign: Campaign) -> Failure | None:
     """Decide what becomes of whose money and write it down, unless that was done."""
     with transaction.atomic():
@@ -112,6 +131,8 @@ def _settle(campaign: Campaign) -> Failure | None:
         failures = failures_of(campaign)
         this = failures[-1]
         if this.settled_at is None:
+            # A payout to the organiser that was being sent may have been refused since.
+            stop_own(campaign)
             lost = gone(campaign)
             at_stake = stakes(campaign, gone_minor=lost.whole_minor)
             ids, settlement = _cleared(campaign, failures[:-1], at_stake, lost)

@@ -43,7 +43,6 @@ class Migration(migrations.Migration):
                 ("closed_at", models.DateTimeField(null=True)),
                 ("outcome", models.CharField(blank=True, max_length=32)),
                 ("counts", models.JSONField(default=dict)),
-                ("carried_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -213,7 +212,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="ballot",
             index=models.Index(
-                condition=models.Q(("carried_at", None)), fields=["ends_at"], name="ballot_work"
+                condition=models.Q(("closed_at", None)), fields=["ends_at"], name="ballot_work"
             ),
         ),
         migrations.AddConstraint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -64,11 +64,15 @@ def _to_give_up() -> Any:
 
     Money may lie in the queue that a person finds to be theirs: then they are waited for.
     """
-    looked_at = BankStatement.objects.aggregate(last=Max("imported_at"))["last"]
-    if looked_at is None:
+    told_until = _told_until()
+    if told_until is None:
         return Charge.objects.all_lanes().none()
+    # All that was booked on the last day on which it counts has been told.
+    day_ends = datetime.combine(told_until + timedelta(days=1), time.min, tzinfo=UTC)
     over = Charge.objects.all_lanes().filter(
-        state=ChargeState.AWAITED, due_at__lte=min(looked_at, site_now()) - BOOKED_WITHIN
+        state=ChargeState.AWAITED,
+        due_at__lte=site_now() - BOOKED_WITHIN,
+        due_at__lt=day_ends - BOOKED_WITHIN,
     )
     if not over.exists() or BankEntry.objects.filter(state=EntryState.NEW).exists():
         return over.none()
@@ -78,6 +82,15 @@ def _to_give_up() -> Any:
         maybe_theirs |= set(candidates)
         about.add(charge_id)
     return over.exclude(id__in=about - {None}).exclude(reference__in=maybe_theirs)
+
+
+def _told_until() -> date | None:
+    """The last day of which the bank has told us; not the day on which we heard it."""
+    closing: date | None = BankStatement.objects.aggregate(last=Max("closing_on"))["last"]
+    if closing is not None:
+        return closing
+    booked: date | None = BankEntry.objects.aggregate(last=Max("booked_on"))["last"]
+    return booked
 
 
 @job(name="payments.give_up_awaited", queue="money")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -118,6 +118,10 @@ def noun(row: BankEntry) -> Entry:
 
 def charges_of(references: Iterable[str]) -> dict[str, Charge]:
     """The charges that these references are of, held; a reference that is not ours is of none."""
+    return {row.reference: row for row in _rows_of(references).select_for_update()}
+
+
+def _rows_of(references: Iterable[str]) -> Any:
     lanes, ours = set[int](), set[str]()
     for reference in set(references):
         try:
@@ -125,8 +129,12 @@ def charges_of(references: Iterable[str]) -> dict[str, Charge]:
         except (ReferenceRefused, CodeRefused):
             continue
         ours.add(reference)
-    rows = Charge.objects.filter(lane__in=lanes, reference__in=ours).order_by("lane", "id")
-    return {row.reference: row for row in rows.select_for_update()} if ours else {}
+    return Charge.objects.filter(lane__in=lanes, reference__in=ours).order_by("lane", "id")
+
+
+def _near(references: Iterable[str]) -> dict[str, Charge]:
+    """The same to look at only: nothing is decided about them, so they are not held."""
+    return {row.reference: row for row in _rows_of(references)}
 
 
 def expected_of(charge: Charge) -> Expected:
@@ -158,7 +166,7 @@ def _suggested(decisions: Sequence[Decision]) -> list[Decision]:
     }
     expected = {
         reference: expected_of(charge)
-        for reference, charge in charges_of(set().union(*near.values())).items()
+        for reference, charge in _near(set().union(*near.values())).items()
         if charge.state == ChargeState.AWAITED
     }
     return [

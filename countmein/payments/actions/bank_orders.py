@@ -7,7 +7,7 @@ says of it before (pain.002) only tells which payments it will not make.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from django.db import transaction
@@ -30,17 +30,24 @@ from countmein.payments.bank_models import (
     TransferKind,
     TransferState,
 )
-from countmein.payments.models import Charge, Payout, PayoutState, Refund, RefundState
+from countmein.payments.models import (
+    Charge,
+    Payout,
+    PayoutApproval,
+    PayoutState,
+    Refund,
+    RefundState,
+)
 from countmein.rules.money import Money
 
 SLICE: Final = 500
 #: A bank takes more, but a person has to look through them.
 _TRANSFERS_AT_MOST: Final = 10_000
-#: What a person may send once more. A payout that came back is the campaign's money again.
+#: What a person may send once more; a payout has to be agreed to anew.
 _PAYABLE_ANEW: Final = {
     TransferKind.REFUND: (TransferState.REJECTED, TransferState.CAME_BACK),
     TransferKind.RETURN: (TransferState.REJECTED, TransferState.CAME_BACK),
-    TransferKind.PAYOUT: (TransferState.REJECTED,),
+    TransferKind.PAYOUT: (),
 }
 #: The only currency that is transferred.
 _CURRENCY: Final = "EUR"
@@ -153,6 +160,26 @@ def order_payout(payout: Payout) -> BankTransfer:
             text=_text(payout.purpose),
             created_at=site_now(),
         )
+
+
+def recall_payouts(campaign_ids: Collection[uuid.UUID]) -> None:
+    """Take payments to suppliers of these campaigns out of the next order, if they are not in one
+    yet: they wait again, and whoever agreed has to agree anew."""
+    with transaction.atomic():
+        hold_bank()
+        rows = BankTransfer.objects.filter(
+            kind=TransferKind.PAYOUT, state=TransferState.DUE, campaign_id__in=list(campaign_ids)
+        )
+        _wait_again(list(rows))
+        rows.delete()
+
+
+def _wait_again(rows: Iterable[BankTransfer]) -> None:
+    for row in rows:
+        PayoutApproval.objects.filter(lane=row.about_lane, payout_id=row.about_id).delete()
+        Payout.objects.filter(
+            lane=row.about_lane, id=row.about_id, state=PayoutState.SENDING
+        ).update(state=PayoutState.ASKED, agreed_at=None, due_at=site_now())
 
 
 def _text(purpose: str) -> str:
@@ -298,5 +325,7 @@ def read_report(body: bytes) -> int:
                 said.words[:300],
             )
             row.save(update_fields=["state", "code", "words"])
+            if row.kind == TransferKind.PAYOUT:
+                _wait_again([row])
             rejected += 1
     return rejected

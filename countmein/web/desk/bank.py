@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from countmein.campaigns.bodies import STATEMENT_LIMIT_BYTES
 from countmein.members.models import Organiser
 from countmein.payments.actions import bank_queue
 from countmein.payments.actions.bank_import import import_statements
@@ -35,8 +36,8 @@ from countmein.web.desk.money import owner_of
 from countmein.web.forms import Filled
 
 _HOME: Final = "/desk/bank/"
-#: Some 100,000 entries; whoever has more imports them by the command.
-UPLOAD_BYTES_AT_MOST: Final = 64 * 1024 * 1024
+#: Less what a form adds to its file; whoever has more imports it by the command.
+UPLOAD_BYTES_AT_MOST: Final = STATEMENT_LIMIT_BYTES - 64 * 1024
 _REPORT_BYTES_AT_MOST: Final = 16 * 1024 * 1024
 _NOTE_LENGTH: Final = 2_000
 
@@ -144,9 +145,11 @@ def _acted(id: uuid.UUID, form: Filled, owner: Organiser) -> str:
         case "close":
             bank_queue.note(id, text=form.said("note")[:_NOTE_LENGTH], closes=True, by=owner)
             return gettext("Put aside.")
-        case _:
+        case "note":
             bank_queue.note(id, text=form.said("note")[:_NOTE_LENGTH], closes=False, by=owner)
             return gettext("Noted.")
+        case _:
+            raise Http404
 
 
 @never_cache

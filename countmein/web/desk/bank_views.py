@@ -27,7 +27,7 @@ from countmein.payments.bank_models import (
     TransferKind,
     TransferState,
 )
-from countmein.payments.models import Charge, ChargeState
+from countmein.payments.models import Charge, ChargeState, Refund, RefundState
 from countmein.rules.remittance import printed
 
 _SHOWN: Final = 100
@@ -119,10 +119,13 @@ def _entry(row: BankEntry, campaign: Any, charge: Charge | None) -> dict[str, An
 
 def _lacking() -> Any:
     """Transfers that a person has to complete: without an account, rejected, or come back."""
+    # One that came back and was sent again has a new transfer, and its refund a new id.
+    stuck = Refund.objects.all_lanes().filter(state=RefundState.STUCK)
     stopped = BankTransfer.objects.filter(
         Q(state=TransferState.DUE, iban="")
         | Q(state=TransferState.REJECTED)
-        | Q(state=TransferState.CAME_BACK) & ~Q(kind=TransferKind.PAYOUT)
+        | Q(state=TransferState.CAME_BACK, kind=TransferKind.RETURN)
+        | Q(state=TransferState.CAME_BACK, about_id__in=stuck.values("id"))
     )
     live = BankTransfer.objects.filter(state__in=TRANSFER_LIVE).exclude(iban="")
     return stopped.exclude(about_id__in=live.values("about_id")).order_by("id")

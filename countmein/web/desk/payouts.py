@@ -35,12 +35,12 @@ _REFERENCE_LENGTH: Final = 140
 @login_required
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the payouts that wait, the latest that were dealt with, and what is frozen."""
+    """List what waits, the oldest first, the latest that was dealt with, and what is frozen."""
     owner_of(request)
     rows = Payout.objects.all_lanes().order_by("-asked_at")
     waiting = (PayoutState.ASKED, PayoutState.SENDING)
     context = {
-        "waiting": _with_campaigns(rows.filter(state__in=waiting)[:_SHOWN]),
+        "waiting": _with_campaigns(rows.filter(state__in=waiting).order_by("asked_at")[:_SHOWN]),
         "rest": _dealt_with(rows.exclude(state__in=waiting)[:_SHOWN]),
         "frozen": _frozen(),
     }
@@ -191,7 +191,7 @@ def _returned(campaign: Campaign, payout: Payout, form: Filled) -> str:
 
 def _line(form: Filled, name: str, most: int) -> str:
     said = form.said(name)
-    if not 1 <= len(said) <= most:
+    if not 1 <= len(said) <= most or not said.isprintable():
         form.blame(name, gettext("Between 1 and %(most)s characters.") % {"most": most})
     return said
 

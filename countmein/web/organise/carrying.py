@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from django.contrib import messages
@@ -131,17 +131,17 @@ def _fail_page(
         "form": form,
         "may_fail": gate_of(campaign).state in _CAN_FAIL,
         "plan_b": said,
-        "asked": _payments(campaign, form, PayoutState.ASKED, "refused"),
-        "paid": _payments(campaign, form, PayoutState.PAID, "lost"),
+        "asked": _payments(campaign, form, (PayoutState.ASKED, PayoutState.SENDING), "refused"),
+        "paid": _payments(campaign, form, (PayoutState.PAID,), "lost"),
     }
     return render(request, "organise/fail.html", context, status=status)
 
 
 def _payments(
-    campaign: Campaign, form: Filled, state: PayoutState, field: str
+    campaign: Campaign, form: Filled, states: Collection[PayoutState], field: str
 ) -> list[dict[str, Any]]:
     rows = Payout.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, kind=PayoutKind.SUPPLIER, state=state
+        lane=campaign.lane, campaign_id=campaign.id, kind=PayoutKind.SUPPLIER, state__in=states
     )
     ticked = form.ticked.get(field, [])
     return [

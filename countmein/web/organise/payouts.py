@@ -19,6 +19,7 @@ from countmein.base.ids import uuid7
 from countmein.campaigns.actions.pay_out import PayoutRefused, ask_payout, stop_payout
 from countmein.campaigns.actions.pay_supplier import mark_delivery
 from countmein.campaigns.actions.prove import ProofRefused, hand_in, next_stage, open_milestones
+from countmein.campaigns.bodies import is_plain
 from countmein.campaigns.documents import Upload
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Campaign
@@ -181,6 +182,8 @@ def proof(request: HttpRequest, code: str) -> HttpResponse:
         if not 1 <= len(form.said("words")) <= _PROOF_LENGTH:
             words = gettext("Say what was done, in at most %(most)s characters.")
             form.blame("words", words % {"most": _PROOF_LENGTH})
+        if not is_plain(form.said("words")):
+            form.blame("words", gettext("A character in it cannot be shown."))
         if not form.faults:
             try:
                 hand_in(campaign=campaign, words=form.said("words"), documents=documents)

@@ -28,6 +28,7 @@ def document(request: HttpRequest, code: str, id: uuid.UUID) -> HttpResponse:
         raise Http404
     answer = HttpResponse(bytes(found.bytes), content_type=found.media_type)
     answer["Content-Disposition"] = content_disposition_header(True, found.name) or "attachment"
+    answer["Cache-Control"] = "private, no-store"
     answer["X-Content-Type-Options"] = "nosniff"
     answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return answer

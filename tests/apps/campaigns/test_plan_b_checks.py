@@ -28,7 +28,7 @@ from tests.conftest import Launch, Site
         ("votes_are_counted", "UPDATE campaigns_ballotpaper SET choice = 'keep'"),
         (
             "choices_are_closed_in_time",
-            "UPDATE campaigns_ballot SET carried_at = NULL, ends_at = ends_at - interval '2 min'",
+            "UPDATE campaigns_ballot SET closed_at = NULL, ends_at = ends_at - interval '2 min'",
         ),
     ],
 )
