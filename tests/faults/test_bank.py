@@ -61,7 +61,7 @@ def test_killed_before_each_statement_each_entry_is_decided_on_once(
                 )
             )
         ),
-        on=day,
+        on=site_now().date(),
         opening=5000,
         name="killed",
     )

@@ -136,7 +136,7 @@ def test_one_form_sent_twice_asks_once(
         return ask_payout(campaign=campaign, by=ana, amount_minor=1_000, key=key)
 
     answers = together([ask] * 6, threads=6)
-    assert {key} == {answer.id for answer in answers if isinstance(answer, Payout)}
+    assert 1 == len({answer.id for answer in answers if isinstance(answer, Payout)})
     assert 1 == Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count()
 
 

@@ -12,7 +12,10 @@ from uuid import uuid4
 import pytest
 
 from countmein.base.clock import site_now
+from countmein.campaigns.actions.fail import fail
+from countmein.campaigns.actions.pay_out import PayoutRefused, ask_payout
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.queries import public_view
 from countmein.campaigns.selfcheck import self_check
 from countmein.campaigns.transfers import transfer_of
 from countmein.members.models import Organiser
@@ -28,6 +31,7 @@ from countmein.payments.actions.bank_queue import (
 )
 from countmein.payments.bank_models import BankEntry, BankTransfer
 from countmein.payments.models import Charge, Refund
+from countmein.rules.awaiting import BOOKED_WITHIN
 from countmein.rules.remittance import printed
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
 from tests.apps.payments.bank.statements import Moved, camt
@@ -256,6 +260,40 @@ def test_nobody_is_dropped_before_the_bank_was_looked_at(
     assert {"fulfilled": 1, "dropped": 2} == states(campaign)
     assert [("late", "return_all")] == queued()
     assert "Your transfer did not arrive" in topics(site, campaign, "cleo@example.org")[-1]
+    site.check()
+
+
+def test_an_old_statement_that_is_brought_in_late_drops_nobody(
+    site: Site, tipped: Tipped, bank: Bank
+) -> None:
+    """What counts is until when the bank has told, not when we heard it."""
+    campaign, people = tipped("ben")
+    day = site_now().date()
+    site.advance(timedelta(days=14, minutes=1) + BOOKED_WITHIN)
+    import_statements(BytesIO(camt(on=day, opening=0, name="old")))
+    site.work()
+    assert {"accepted": 1} == states(campaign)
+    bank.tells(Moved(minor=5000, id="B-1", text=charge_of(people["ben"]).reference))
+    assert {"fulfilled": 1} == states(campaign)
+    site.check()
+
+
+def test_what_the_bank_is_to_give_back_is_nobody_elses_to_be_paid(
+    site: Site, tipped: Tipped, bank: Bank, olga: Organiser
+) -> None:
+    """From the decision to the statement that shows the refund takes days."""
+    campaign, people = tipped("ben")
+    bank.tells(Moved(minor=5000, id="B-1", text=charge_of(people["ben"]).reference))
+    fail(campaign=campaign, text="They refused it.")
+    site.work()
+    assert "settled" == public_view(campaign)["state"]
+    campaign.refresh_from_db()
+    with pytest.raises(PayoutRefused, match="nothing_left"):
+        ask_payout(campaign=campaign, by=campaign.organiser, amount_minor=1, key=uuid4())
+    make_order(by=olga)
+    transfer = BankTransfer.objects.get()
+    bank.tells(Moved(minor=-5000, id="B-2", end_to_end_id=transfer.end_to_end_id))
+    assert {"refunded": 1} == states(campaign)
     site.check()
 
 

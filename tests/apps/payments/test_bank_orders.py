@@ -20,6 +20,7 @@ from countmein.payments.actions.bank_orders import (
     order_bytes,
     order_payout,
     read_report,
+    recall_payouts,
 )
 from countmein.payments.actions.bank_queue import ActRefused, return_all, taken_back
 from countmein.payments.actions.payouts import set_aside
@@ -219,4 +220,26 @@ def test_a_supplier_is_paid_by_an_order_once(
     with pytest.raises(PayeeRefused):
         fill_in(transfer.id, name="Druckerei", iban=PAYER)
     assert 4900 == accounts(campaign)["held:money"]
+    site.check()
+
+
+def test_what_is_rejected_of_a_payout_is_agreed_to_anew(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    """No account is typed over what was agreed to; the money stays set aside."""
+    campaign, people = tipped("ben")
+    bank.tells(Moved(minor=5000, id="B-1", text=charge_of(people["ben"]).reference))
+    payout = supplier(campaign, iban="FR1420041010050500013M02606")
+    order_payout(payout)
+    order, transfer = make_order(by=olga), live()
+    assert 1 == read_report(rejected(order, transfer))
+    with pytest.raises(PayeeRefused):
+        fill_in(transfer.id, name="Somebody", iban=PAYER)
+    payout = Payout.objects.get(lane=campaign.lane, id=payout.id)
+    assert ("asked", None) == (payout.state, payout.agreed_at)
+    order_payout(payout)
+    recall_payouts([campaign.id])
+    with pytest.raises(OrderImpossible):
+        make_order(by=olga)
+    assert "asked" == Payout.objects.get(lane=campaign.lane, id=payout.id).state
     site.check()
