@@ -33,16 +33,25 @@ def freeze_url(subject_id: uuid.UUID) -> str:
 
 
 def tell_of_account(
-    account: PayoutAccount, *, organiser: Organiser, former: Iterable[Organiser]
+    account: PayoutAccount,
+    *,
+    organiser: Organiser,
+    former: Iterable[tuple[Organiser, uuid.UUID]],
 ) -> None:
-    """Tell everybody concerned that an organiser's bank account is another one."""
+    """Tell everybody concerned that an organiser's bank account is another one.
+
+    Whoever handed a campaign over lately can stop that campaign's payouts, and learns no more.
+    """
     once = f"account:{account.id}:{account.changed_at}"
     with translation.override(_LANGUAGE):
-        letter = _account_letter(organiser, shown=account.bank_last4)
-    _write(once, letter, to=[organiser, *former, *site_owners()], language=_LANGUAGE)
+        letter = _account_letter(organiser, shown=account.bank_last4, stops=organiser.id)
+        others = [(was, id, _account_letter(organiser, shown="", stops=id)) for was, id in former]
+    _write(once, letter, to=[organiser, *site_owners()], language=_LANGUAGE)
+    for was, id, other in others:
+        _write(f"{once}:{id}", other, to=[was], language=_LANGUAGE)
 
 
-def _account_letter(organiser: Organiser, *, shown: str) -> Letterhead:
+def _account_letter(organiser: Organiser, *, shown: str, stops: uuid.UUID) -> Letterhead:
     return Letterhead(
         subject=_("The account for payouts has changed: %(who)s") % {"who": organiser.email},
         lines=(
@@ -51,7 +60,7 @@ def _account_letter(organiser: Organiser, *, shown: str) -> Letterhead:
             _("If it was not you: stop all payouts with the button below."),
         ),
         facts=((_("Account now"), _("ending in %(digits)s") % {"digits": shown}),) if shown else (),
-        links=((_("Stop all payouts"), freeze_url(organiser.id)),),
+        links=((_("Stop all payouts"), freeze_url(stops)),),
     )
 
 

@@ -50,11 +50,13 @@ def look_at_account_by_itself(organiser_id: str) -> None:
         log.warning("an account could not be looked at: %s", failed)
 
 
-def _former(organiser: Organiser) -> list[Organiser]:
+def _former(organiser: Organiser) -> list[tuple[Organiser, uuid.UUID]]:
     """Whoever handed a campaign to this organiser so lately that they may want to stop it."""
     since = site_now() - CHANGE_RESTS
     rows = HandOver.objects.all_lanes().filter(now_id=organiser.id, at__gt=since)
-    return list(Organiser.objects.filter(id__in=list(rows.values_list("was_id", flat=True))))
+    handed = list(rows.values_list("was_id", "campaign_id"))
+    known = Organiser.objects.in_bulk([was_id for was_id, _campaign in handed])
+    return [(known[was_id], campaign) for was_id, campaign in handed if was_id in known]
 
 
 def freeze(subject_id: uuid.UUID) -> bool:
