@@ -42,13 +42,15 @@ def tell_of_account(
 
     Whoever handed a campaign over lately can stop that campaign's payouts, and learns no more.
     """
-    once = f"account:{account.id}:{account.changed_at}"
+    assert account.changed_at is not None
+    at = account.changed_at.timestamp()
+    once = f"account:{account.id}:{at}"
     with translation.override(_LANGUAGE):
         letter = _account_letter(organiser, shown=account.bank_last4, stops=organiser.id)
         others = [(was, id, _account_letter(organiser, shown="", stops=id)) for was, id in former]
     _write(once, letter, to=[organiser, *site_owners()], language=_LANGUAGE)
     for was, id, other in others:
-        _write(f"{once}:{id}", other, to=[was], language=_LANGUAGE)
+        _write(f"former:{id}:{at}", other, to=[was], language=_LANGUAGE)
 
 
 def _account_letter(organiser: Organiser, *, shown: str, stops: uuid.UUID) -> Letterhead:
@@ -192,7 +194,10 @@ def tell_of_proof(campaign: Campaign, topic: str, *, once: str) -> None:
 
 def _write(once: str, letter: Letterhead, *, to: list[Organiser], language: str) -> None:
     """Queue a letter for each of these people, each once however often they are named."""
-    addresses = {organiser.email.lower(): organiser.email for organiser in to}
+    # An address may be longer than there is room for beside the rest.
+    addresses = {
+        keyed_digest("letter_to", organiser.email.lower())[:16]: organiser.email for organiser in to
+    }
     post(
         [
             Post(
