@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
@@ -149,7 +149,7 @@ def _acted(id: uuid.UUID, form: Filled, owner: Organiser) -> str:
             bank_queue.note(id, text=form.said("note")[:_NOTE_LENGTH], closes=False, by=owner)
             return gettext("Noted.")
         case _:
-            raise Http404
+            return gettext("Nothing was done: no act was chosen.")
 
 
 @never_cache
