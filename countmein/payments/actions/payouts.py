@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.ledger import actions as ledger
-from countmein.ledger import queries as books
 from countmein.payments.actions.claims import update
+from countmein.payments.actions.holdings import held_parts
 from countmein.payments.models import Payout, PayoutState
 
 
@@ -17,34 +15,16 @@ class NotEnough(Exception):
     """The campaign does not hold as much as this."""
 
 
-def take_parts(*, payout: Payout) -> dict[str, int]:
-    """From which kinds of pledge this much is taken, the largest holding first.
-
-    Call with the campaign's gate held. Raises NotEnough.
-    """
-    balances = books.balances(lane=payout.lane, campaign_id=payout.campaign_id)
-    holdings = Counter(
-        {
-            account.removeprefix("held:"): amount
-            for (account, _currency), amount in balances.items()
-            if account.startswith("held:") and amount > 0
-        }
-    )
-    parts, left = dict[str, int](), payout.amount_minor
-    for kind, amount in holdings.most_common():
-        parts[kind] = min(amount, left)
-        left -= parts[kind]
-    if left > 0:
-        raise NotEnough
-    return {kind: amount for kind, amount in parts.items() if amount}
-
-
 def set_aside(payout: Payout) -> None:
     """Write a payout down and set its money aside; call with the campaign's gate held.
 
     Raises NotEnough.
     """
-    payout.parts = take_parts(payout=payout)
+    payout.parts = held_parts(
+        lane=payout.lane, campaign_id=payout.campaign_id, most_minor=payout.amount_minor
+    )
+    if sum(payout.parts.values()) < payout.amount_minor:
+        raise NotEnough
     payout.save(force_insert=True)
     _book("earmark", payout)
 
