@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -78,53 +79,25 @@ def edit_campaign(request: HttpRequest, code: str, body: CampaignPatch) -> HttpR
 @router.post("/{code}/launch", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
 def launch_campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Launch a draft: from here on people can pledge."""
-    require_no_body(request)
-    campaign = own_campaign(request, code)
-
-    def act() -> answers.Campaign:
-        launch.launch(campaign=campaign)
-        return _shown(campaign)
-
-    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+    return _moved(request, code, launch.launch)
 
 
 @router.post("/{code}/cancel", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
 def cancel_campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Cancel: everybody is let go, and what was taken is given back."""
-    require_no_body(request)
-    campaign = own_campaign(request, code)
-
-    def act() -> answers.Campaign:
-        cancel.cancel(campaign=campaign)
-        return _shown(campaign)
-
-    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+    return _moved(request, code, cancel.cancel)
 
 
 @router.post("/{code}/execute", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
 def execute_campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Begin to carry out a settled campaign: its door is shut for good."""
-    require_no_body(request)
-    campaign = own_campaign(request, code)
-
-    def act() -> answers.Campaign:
-        execute.execute(campaign=campaign)
-        return _shown(campaign)
-
-    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+    return _moved(request, code, execute.execute)
 
 
 @router.post("/{code}/finish", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
 def finish_campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Note that it was carried out."""
-    require_no_body(request)
-    campaign = own_campaign(request, code)
-
-    def act() -> answers.Campaign:
-        execute.finish(campaign=campaign)
-        return _shown(campaign)
-
-    return remembered(request, scope=str(actor_of(request).token_id), act=act)
+    return _moved(request, code, execute.finish)
 
 
 @router.post("/{code}/fail", auth=BEARER, response=answers.Campaign, openapi_extra=_KEYED)
@@ -170,6 +143,18 @@ def visible(request: HttpRequest, code: str) -> models.Campaign:
     if campaign is None:
         raise Refused(not_found())
     return campaign
+
+
+def _moved(request: HttpRequest, code: str, verb: Callable[..., None]) -> HttpResponse:
+    """Have an organiser's campaign make a move that needs no words, and show it."""
+    require_no_body(request)
+    campaign = own_campaign(request, code)
+
+    def act() -> answers.Campaign:
+        verb(campaign=campaign)
+        return _shown(campaign)
+
+    return remembered(request, scope=str(actor_of(request).token_id), act=act)
 
 
 def _shown(campaign: models.Campaign) -> answers.Campaign:
