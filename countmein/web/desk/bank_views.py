@@ -123,7 +123,8 @@ def _lacking() -> Any:
     stuck = Refund.objects.all_lanes().filter(state=RefundState.STUCK)
     stopped = BankTransfer.objects.filter(
         Q(state=TransferState.DUE, iban="")
-        | Q(state=TransferState.REJECTED)
+        # A payout that was rejected waits at the desk for payouts again.
+        | Q(state=TransferState.REJECTED) & ~Q(kind=TransferKind.PAYOUT)
         | Q(state=TransferState.CAME_BACK, kind=TransferKind.RETURN)
         | Q(state=TransferState.CAME_BACK, about_id__in=stuck.values("id"))
     )
