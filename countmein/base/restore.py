@@ -21,6 +21,7 @@ from countmein.base.embedded_cluster import environment, sync, write_access
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors, settle
 
 _LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 10.0
 
 
 def cluster_in(kept: Path) -> Path:
@@ -57,12 +58,12 @@ def restore(
     """
     base = choose(ours, at=at)
     place = settle(home=home, log=log)
-    lock = embedded.take(place.lock)
-    if lock is None or majors(place.root):
-        raise EmbeddedRefused(
-            f"{home} holds a database already; name a fresh COUNTMEIN_HOME to restore into."
-        )
+    lock = _lock(place)
     try:
+        if majors(place.root):
+            raise EmbeddedRefused(
+                f"{home} holds a database already; name a fresh COUNTMEIN_HOME to restore into."
+            )
         binaries = _binaries(base, place=place)
         log(f"{base.path.name} is unpacked and verified")
         cluster = _unpacked(base, place=place, binaries=binaries)
@@ -74,6 +75,18 @@ def restore(
     finally:
         os.close(lock)
     return latest
+
+
+def _lock(place: Place) -> int:
+    """Hold the home; what a killed try had started needs a moment to be gone."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (lock := embedded.take(place.lock)) is None:
+        if time.monotonic() > deadline:
+            raise EmbeddedRefused(
+                f"A database runs in {place.home}; name a fresh COUNTMEIN_HOME to restore into."
+            )
+        time.sleep(_LOOK_SECONDS)
+    return lock
 
 
 def _binaries(base: Base, *, place: Place) -> Binaries:
