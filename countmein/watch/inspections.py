@@ -14,6 +14,7 @@ from countmein.watch.models import AlarmName, Inspection
 
 #: A break in the books is to be known within a minute; the letter needs some of that.
 _LEDGER_EVERY: Final = timedelta(seconds=30)
+_SECOND_LOOK: Final = timedelta(seconds=5)
 #: An inspection takes at most this share of the time, however large the site.
 _SHARE: Final = 20
 _AFTER_A_FAULT: Final = timedelta(minutes=10)
@@ -25,12 +26,18 @@ _COUNTS: Final = frozenset({"tally_is_sum_of_changes", "changes_match_pledges"})
 
 
 def inspect_ledger() -> Findings | None:
-    """Look whether the books hold, if it is time to; None while it is not."""
+    """Look whether the books hold, if it is time to; None while it is not.
+
+    What is wrong is looked at once more, a few seconds later, before anybody is woken.
+    """
     now = real_now()
     last = Inspection.objects.filter(name="ledger").first()
-    if last is not None and now < last.at + _pause(last.took_seconds):
+    if last is not None and now < last.at + _pause(last.took_seconds, least=_ledger_rest(last)):
         return None
-    return {AlarmName.LEDGER: _inspect("ledger", check_ledger)}
+    wrong = _inspect("ledger", check_ledger)
+    if wrong is not None and (last is None or last.ok):
+        return None
+    return {AlarmName.LEDGER: wrong}
 
 
 def inspect_all() -> Findings | None:
@@ -39,7 +46,7 @@ def inspect_all() -> Findings | None:
     last = Inspection.objects.filter(name="self_check").first()
     if last is not None and not last.ok:
         # What was wrong is looked at again, so that the alarm ends when the fault does.
-        due_at = last.at + max(_AFTER_A_FAULT, _pause(last.took_seconds))
+        due_at = last.at + _pause(last.took_seconds, least=_AFTER_A_FAULT)
         return inspect_all_now() if now >= due_at else None
     if last is not None and last.at >= _latest_night(now):
         return None
@@ -85,8 +92,12 @@ def _wrong(checks: Iterable[dict[str, Any]]) -> str | None:
     return "; ".join(failed) or None
 
 
-def _pause(took_seconds: float) -> timedelta:
-    return max(_LEDGER_EVERY, timedelta(seconds=took_seconds * _SHARE))
+def _ledger_rest(last: Inspection) -> timedelta:
+    return _LEDGER_EVERY if last.ok else _SECOND_LOOK
+
+
+def _pause(took_seconds: float, *, least: timedelta) -> timedelta:
+    return max(least, timedelta(seconds=took_seconds * _SHARE))
 
 
 def _latest_night(now: datetime) -> datetime:

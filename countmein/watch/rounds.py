@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import close_old_connections, connections
+from django.db import OperationalError, close_old_connections, connections
 
 from countmein.watch import alarms, inspections, looks, reports
 from countmein.watch.looks import Findings
@@ -97,5 +97,8 @@ def _look(look: Look) -> None:
 def _guarded(step: Callable[[], None]) -> None:
     try:
         step()
+    except OperationalError as error:
+        # A database that is away for a while is said in one line a round, not in a page.
+        log.warning("a round of the watch waits for the database: %s", error)
     except Exception:
         log.exception("a round of the watch failed")

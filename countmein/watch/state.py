@@ -154,6 +154,12 @@ def state() -> Iterable[Metric]:
     yield from _SLOW.get()
 
 
+def names() -> set[str]:
+    """The name of everything that `state` can tell of, and whether the database answers at all."""
+    others = ("alarm", "backup_age_seconds", "archive_age_seconds", "database_up")
+    return {f"countmein_{name}" for name in (*_QUERIES, *_SLOW_QUERIES, *others)}
+
+
 def _quick() -> list[Metric]:
     return [*_asked(_QUERIES), _alarms(), *_backup()]
 
@@ -165,7 +171,8 @@ def _asked(queries: _Asked) -> Iterator[Metric]:
         try:
             rows = _rows(query)
         except DatabaseError:
-            connection.ensure_connection()  # raises if it is the database that is gone
+            if not connection.is_usable():
+                raise  # it is the database that is gone
             continue
         for *said, value in rows:
             family.add_metric([str(each) for each in said], float(value))
