@@ -154,6 +154,8 @@ def _await_server(database: EmbeddedDatabase | None) -> str:
     if database is None:
         dsn = os.environ["DATABASE_URL"]
         check_server(dsn)
+        if "BACKUP_DIR" in os.environ:
+            say("backup", "BACKUP_DIR is not used: the database is backed up where it runs")
         say("database", "the server in DATABASE_URL")
         return dsn
     database.start()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +52,7 @@ def pledge_and_die(site: Live) -> dict:  # type: ignore[type-arg]
     kept = Path(site.settings["BACKUP_DIR"])
     # The first backup is made by the site itself, as soon as it is up.
     site.until(lambda: list(kept.glob("cluster-*/base-*/base.json")))
+    site.until(lambda: {b'process="web"', b'process="worker"'} <= processes(site))
     pledges = [story.join("ben", kind="signature")]
     site.countmein("backup")
     pledges.append(story.join("cleo", kind="signature"))
@@ -62,6 +65,15 @@ def pledge_and_die(site: Live) -> dict:  # type: ignore[type-arg]
     site.process.wait()
     site.process = None
     return {"pledges": pledges, "at": at, "code": story.code}
+
+
+def processes(site: Live) -> set[bytes]:
+    """Which processes the page of metrics tells of, whoever answers."""
+    token = (site.home / "metrics_token").read_text().strip()
+    asked = urllib.request.Request(f"{site.url}/metrics")
+    asked.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return set(re.findall(rb'process="[^"]+"', answer.read()))
 
 
 def archive(site: Live) -> None:

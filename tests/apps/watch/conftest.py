@@ -12,7 +12,7 @@ from countmein.watch import state
 
 
 @pytest.fixture
-def olga(transactional_db: None) -> Organiser:
+def olga(db: None) -> Organiser:
     """Olga owns the site."""
     owner: Organiser = Organiser.objects.create_user(
         email="olga@example.org", name="Olga", is_owner=True

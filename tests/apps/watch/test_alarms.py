@@ -23,7 +23,7 @@ from countmein.base.models import Heartbeat
 from countmein.cli import main
 from countmein.ledger.models import Transfer
 from countmein.members.models import Organiser
-from countmein.outreach.actions import MAILS
+from countmein.outreach.actions import MAILS, park_open
 from countmein.outreach.models import Delivery
 from countmein.watch import alarms, inspections, looks, rounds
 from countmein.watch.certificate import certificate_fault
@@ -72,7 +72,7 @@ def test_what_still_stands_is_written_about_again_the_next_day(olga: Organiser) 
 
 
 def test_every_owner_is_written_to_and_an_alarm_before_there_is_one_waits(
-    transactional_db: None,
+    db: None,
 ) -> None:
     alarms.settle(AlarmName.DISK, "Nothing left.")
     assert [] == letters()
@@ -100,13 +100,15 @@ def raise_at_once(settle: Callable[[], Any], *, times: int = 6) -> None:
         thread.join()
 
 
-def test_many_who_see_it_at_once_raise_one_alarm_and_write_one_letter(olga: Organiser) -> None:
+def test_many_who_see_it_at_once_raise_one_alarm_and_write_one_letter(
+    transactional_db: None, olga: Organiser
+) -> None:
     for name in (AlarmName.WORKER, AlarmName.DISK, AlarmName.LEDGER):
         raise_at_once(lambda name=name: alarms.settle(name, "Seen."))  # type: ignore[misc]
     assert (3, 3) == (Alarm.objects.count(), len(letters()))
 
 
-def test_looking_before_writing_is_not_enough(olga: Organiser) -> None:
+def test_looking_before_writing_is_not_enough(transactional_db: None, olga: Organiser) -> None:
     """The negative control: who looks first and writes then, without the lock, writes too often."""
     alarm = Alarm.objects.create(name=AlarmName.DISK, detail="Seen.", raised_at=real_now())
     everybody_looked = threading.Barrier(4)
@@ -130,7 +132,7 @@ def found(look: Callable[[], looks.Findings | None], name: AlarmName) -> str:
     return detail
 
 
-def test_a_burst_of_failures_is_found(transactional_db: None) -> None:
+def test_a_burst_of_failures_is_found(db: None) -> None:
     """Few are not a burst, and many of very many are not either."""
     reporter = Reporter(part="web")
     REQUESTS.add("pages", "campaign", "200", by=30)
@@ -145,7 +147,7 @@ def test_a_burst_of_failures_is_found(transactional_db: None) -> None:
     assert {AlarmName.SERVER_ERRORS: None} == looks.server_errors()
 
 
-def test_a_surge_of_acts_at_the_desk_is_found(transactional_db: None) -> None:
+def test_a_surge_of_acts_at_the_desk_is_found(db: None) -> None:
     reporter = Reporter(part="web")
     DESK_ACTS.add(by=59)
     reporter.report()
@@ -155,7 +157,7 @@ def test_a_surge_of_acts_at_the_desk_is_found(transactional_db: None) -> None:
     assert "60 acts" in found(looks.desk_acts, AlarmName.DESK_ACTS)
 
 
-def test_a_storm_of_refused_mails_is_found(transactional_db: None) -> None:
+def test_a_storm_of_refused_mails_is_found(db: None) -> None:
     reporter = Reporter(part="worker")
     MAILS.add("sent", by=100)
     MAILS.add("refused", by=19)
@@ -240,7 +242,7 @@ def test_a_silent_worker_is_found_and_the_letter_goes_without_it(
     assert [] == alarms.standing()
 
 
-def test_a_worker_that_never_spoke_is_silent_too(transactional_db: None) -> None:
+def test_a_worker_that_never_spoke_is_silent_too(db: None) -> None:
     assert "ever" in found(looks.worker, AlarmName.WORKER)
 
 
@@ -319,9 +321,7 @@ def test_a_nearly_full_disk_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "4.0 GiB are left" in found(looks.disk, AlarmName.DISK)
 
 
-def test_an_old_backup_is_found(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transactional_db: None
-) -> None:
+def test_an_old_backup_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, db: None) -> None:
     """None at all for a while, then one of the night, then that one grows old."""
     assert {AlarmName.BACKUP: None} == looks.backups(), "a site that keeps none"
     monkeypatch.setenv("COUNTMEIN_BACKUP_DIR", str(tmp_path))
@@ -340,7 +340,7 @@ def test_an_old_backup_is_found(
         assert is_old == (looks.backups()[AlarmName.BACKUP] is not None)
 
 
-def test_one_look_that_fails_leaves_the_others_be(transactional_db: None) -> None:
+def test_one_look_that_fails_leaves_the_others_be(db: None) -> None:
     def broken() -> looks.Findings:
         raise RuntimeError("planted")
 
@@ -363,6 +363,18 @@ def test_the_desk_shows_what_stands_and_what_is_over(olga: Organiser) -> None:
     assert "Only &lt;4&gt; GiB." in page
     assert "The backup is too old" in page
     assert "All is well" not in page
+
+
+def test_what_waited_in_a_restored_site_is_never_sent(site: Site, olga: Organiser) -> None:
+    """Nobody can know whether it went after the instant that was restored."""
+    alarm = alarms.settle(AlarmName.DISK, "Nothing left.")
+    assert alarm is not None
+    before = len(site.mails(olga.email))
+    assert (1, 0) == (park_open(), park_open())
+    alarms.hand_over(alarm)
+    site.work()
+    assert before == len(site.mails(olga.email))
+    assert ["unknown"] == [row.state for row in Delivery.objects.all_lanes()]
 
 
 @pytest.fixture

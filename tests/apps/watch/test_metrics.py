@@ -70,7 +70,7 @@ def test_the_lag_of_the_count_is_the_age_of_what_is_not_counted(
     assert 0 == metrics()["countmein_count_lag_seconds",]
 
 
-def test_what_each_process_counted_is_told_apart(metrics: Read, transactional_db: None) -> None:
+def test_what_each_process_counted_is_told_apart(metrics: Read, db: None) -> None:
     counting.REQUESTS.add("pages", "campaign", "200", by=3)
     Reporter(part="web-2").report()
     counting.REQUESTS.add("pages", "campaign", "200", by=2)
@@ -81,9 +81,7 @@ def test_what_each_process_counted_is_told_apart(metrics: Read, transactional_db
     assert seen["countmein_process_memory_bytes", "web-2"] > 10_000_000
 
 
-def test_a_process_that_is_gone_is_gone_from_the_page(
-    metrics: Read, transactional_db: None
-) -> None:
+def test_a_process_that_is_gone_is_gone_from_the_page(metrics: Read, db: None) -> None:
     Reporter(part="web-9").report()
     Report.objects.update(at=real_now() - timedelta(hours=2))
     assert not [key for key in metrics() if "web-9" in key]
@@ -91,7 +89,7 @@ def test_a_process_that_is_gone_is_gone_from_the_page(
     assert not Report.objects.exists()
 
 
-def test_a_window_forgets_what_was_before_it(transactional_db: None) -> None:
+def test_a_window_forgets_what_was_before_it(db: None) -> None:
     """20 failures now are lately for a minute; two reports later they are not."""
     start, half = len(WATCHED), 30.0
     times = iter([0.0] * start + [1.0, 1.0 + half, 1.0 + 2 * half, 1.0 + 3 * half])
@@ -104,7 +102,7 @@ def test_a_window_forgets_what_was_before_it(transactional_db: None) -> None:
     assert 0 == recent("failed")
 
 
-def test_the_page_answers_while_the_database_is_away(transactional_db: None) -> None:
+def test_the_page_answers_while_the_database_is_away(db: None) -> None:
     """With what this process knows itself."""
 
     def is_away(*_statement: Any) -> Any:
