@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -18,6 +19,7 @@ from django.http.request import split_domain_port, validate_host
 from countmein.base.http import is_trusted
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
 from countmein.campaigns.bodies import body_limit_bytes
+from countmein.intake import pledging
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
 from countmein.intake.tallies import connect, look
 
@@ -96,6 +98,10 @@ class Intake:
         body = await _read_body(receive, limit_bytes=body_limit_bytes(path))
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
+            return
+        if code := pledging.code_of(scope):
+            status, said, media_type, more = await pledging.pledge(code, scope, body)
+            await _reply(send, status, said, media_type.encode(), _encoded(more))
             return
         await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
 
@@ -209,8 +215,12 @@ def _is_known_host(scope: Scope) -> bool:
 
 
 async def _say(send: Send, problem: Problem) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers = _encoded(problem.headers)
     await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
+
+
+def _encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 async def _reply(
@@ -227,9 +237,13 @@ async def _reply(
     await send({"type": "http.response.body", "body": body})
 
 
+@cache
 def _security_headers() -> Headers:
+    """What Django's middleware says of every answer; a test holds the two together."""
     headers: Headers = [
         (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"cross-origin-opener-policy", b"same-origin"),
         (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
         (b"referrer-policy", b"same-origin"),
     ]
