@@ -46,12 +46,12 @@ def insert(
 ) -> dict[str, Draft]:
     """Write the pledges that stand no other in the way; return them by key.
 
-    Sorted by mailbox and key, so that two batches that share people wait for each other in one
-    order. What was written is what the statement itself returns.
+    Sorted by mailbox, so that two batches that share people wait for each other in one order; of
+    two with one mailbox the first to come is written. What was written, the statement returns.
     """
     if not drafts:
         return {}
-    ordered = sorted(drafts, key=lambda draft: (draft.person.mailbox, draft.request.key))
+    ordered = sorted(drafts, key=lambda draft: draft.person.mailbox)
     columns = zip(*map(_values, ordered), strict=True)
     with connection.cursor() as cursor:
         cursor.execute(

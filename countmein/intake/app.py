@@ -7,7 +7,7 @@ import contextlib
 import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import cache
+from functools import cache, lru_cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -208,10 +208,13 @@ def _plain(scope: Scope, body: bytes) -> Scope:
 
 def _is_known_host(scope: Scope) -> bool:
     hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1:
-        return False
-    domain, _port = split_domain_port(hosts[0])
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    return len(hosts) == 1 and _is_ours(hosts[0], tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=100)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 async def _say(send: Send, problem: Problem) -> None:

@@ -53,7 +53,10 @@ def pledge(
         gate, now = hold_shared_at(campaign)
         is_open = is_accepting(gate, now=now)
         # Of two that say one key in one batch, the first is written.
-        wanted = {d.request.key: d for d in reversed(drafts) if isinstance(d, Draft) and is_open}
+        wanted: dict[str, Draft] = {}
+        for draft in drafts:
+            if isinstance(draft, Draft) and is_open:
+                wanted.setdefault(draft.request.key, draft)
         written = pledge_rows.insert(campaign, gate, list(wanted.values()), now=now)
         _write_what_follows(campaign, gate, list(written.values()), now=now)
         others = [request for request in requests if request.key not in written]
