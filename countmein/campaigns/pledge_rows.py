@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
 
+from countmein.base.arrays import array
 from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.pledge_terms import Draft
 from countmein.rules.failure import Fallback
@@ -31,6 +33,12 @@ _EACH: Final = {
     "public_name": "boolean",
     "payment_method": "text",
     "fallback": "text",
+}
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "uuid": uuid.UUID,
+    "bigint": int,
+    "jsonb": json.loads,
+    "boolean": "true".__eq__,
 }
 _INSERT: Final = f"""
     INSERT INTO campaigns_pledge (lane, campaign_id, round, at, acted_at, accepted, was_waitlisted,
@@ -56,7 +64,7 @@ def insert(
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
-            [campaign.lane, campaign.id, gate.round, now, now, *map(list, columns)],
+            [campaign.lane, campaign.id, gate.round, now, now, *map(array, columns)],
         )
         written = {key for (key,) in cursor.fetchall()}
     return {draft.request.key: draft for draft in drafts if draft.request.key in written}
@@ -64,8 +72,10 @@ def insert(
 
 def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pledge:
     """A pledge that was just written, without reading it again."""
-    each = dict(zip(_EACH, _values(draft), strict=True))
-    each["more"], each["newcomer"] = json.loads(each["more"]), json.loads(each["newcomer"])
+    each: dict[str, Any] = dict(zip(_EACH, _values(draft), strict=True))
+    for name, kind in _EACH.items():
+        if kind in _READ:
+            each[name] = _READ[kind](each[name])
     return Pledge(
         lane=campaign.lane,
         campaign_id=campaign.id,
@@ -77,27 +87,27 @@ def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pl
     )
 
 
-def _values(draft: Draft) -> tuple[Any, ...]:
-    """The values of `_EACH` for one pledge, in that order."""
+def _values(draft: Draft) -> tuple[str, ...]:
+    """The values of `_EACH` for one pledge, in that order, as text."""
     body, person = draft.request.body, draft.person
     first, *more = draft.parts
     return (
-        draft.id,
+        str(draft.id),
         draft.code,
         draft.request.key,
         draft.request.digest,
         draft.state.value,
         first.kind,
-        first.amount,
+        str(first.amount),
         body.place or "",
-        first.crowd_id,
+        str(first.crowd_id),
         json.dumps(
             [{"kind": p.kind, "amount": p.amount, "crowd_id": str(p.crowd_id)} for p in more]
         ),
         person.mailbox,
-        person.contact_id,
+        str(person.contact_id),
         json.dumps({"address": person.address, "name": person.name, "language": person.language}),
-        body.public_name,
+        "true" if body.public_name else "false",
         draft.payment_method,
         str(body.fallback or Fallback.refund),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from django.db import transaction
 
@@ -30,6 +32,10 @@ from countmein.payments.actions.mandates import want_mandates, write_consents
 from countmein.payments.models import Mandate
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.rules.states import PledgeState
+
+#: Crowds whose rows are known to be there. Ids are made of campaign and condition and never die.
+_SEEN: Final[set[uuid.UUID]] = set()
+_SEEN_AT_MOST: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ def _write_what_follows(
         for draft in drafts
         for part, condition in zip(draft.parts, draft.conditions, strict=True)
     }
-    Crowd.objects.bulk_create([crowds[id] for id in sorted(crowds)], ignore_conflicts=True)
+    _write_crowds(crowds)
     active = [draft for draft in drafts if draft.state is PledgeState.active]
     Change.objects.bulk_create(
         join_together(gate, [(draft.request.body.place or "", draft.parts) for draft in active])
@@ -121,6 +127,21 @@ def _write_what_follows(
             if draft.is_paid
         ]
     )
+
+
+def _write_crowds(crowds: Mapping[uuid.UUID, Crowd]) -> None:
+    """A crowd's row is written once; those this process has seen committed are there."""
+    new = sorted(crowds.keys() - _SEEN)
+    if not new:
+        return
+    Crowd.objects.bulk_create([crowds[id] for id in new], ignore_conflicts=True)
+    transaction.on_commit(partial(_see, new))
+
+
+def _see(crowd_ids: Sequence[uuid.UUID]) -> None:
+    if len(_SEEN) >= _SEEN_AT_MOST:
+        _SEEN.clear()
+    _SEEN.update(crowd_ids)
 
 
 def follow(campaign: Campaign, rows: Sequence[Pledge]) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from countmein.base.arrays import array
 from countmein.campaigns import pledge_door
 from countmein.campaigns.actions import pledge as verb
 from countmein.campaigns.actions.count import count
@@ -185,6 +188,16 @@ def test_a_refused_person_leaves_nothing(site: Site, launch: Launch) -> None:
     assert [Reason.place_unknown] == answers(campaign, [request("dora", place="Ys")])
     site.work()
     assert not Contact.objects.all_lanes().exists()
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\x00", codec="utf-8"))))
+@example([])
+@example(["", "NULL", '"', "\\", '\\"', "{", "}", "a,b", " ", "\n", "ü"])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_an_array_is_what_was_put_in(db: None, values: list[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::text[]", [array(values)])
+        assert (values,) == cursor.fetchone()
 
 
 def test_a_door_that_has_room_again_takes_the_same_pledge(site: Site, launch: Launch) -> None:
