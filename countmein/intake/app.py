@@ -17,11 +17,15 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from countmein.base.http import is_trusted
+from countmein.base.metrics import Gauge
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
 from countmein.campaigns.bodies import body_limit_bytes
 from countmein.intake import pledging
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.measured import DOOR, measured
 from countmein.intake.tallies import connect, look
+from countmein.watch import rounds
+from countmein.watch.reports import part
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,6 +37,7 @@ Headers = list[tuple[bytes, bytes]]
 _PAGE_THREADS: Final = 16
 #: A body that is too long is read on so far, so that the sender hears the answer.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
+_WATCHERS: Final = Gauge("countmein_live_watchers", "Readers of live tallies at this moment")
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
 _FORWARDED: Final = frozenset(
@@ -51,7 +56,7 @@ class Intake:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await measured(self._answer, scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -59,6 +64,8 @@ class Intake:
         """Start and stop with the server."""
         await receive()
         self._drain_on_stop()
+        if name := part():
+            rounds.begin(rounds.OF_THE_WEB, part=name)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._tallies.drain()
@@ -103,6 +110,7 @@ class Intake:
             status, said, media_type, more = await pledging.pledge(code, scope, body)
             await _reply(send, status, said, media_type.encode(), _encoded(more))
             return
+        scope[DOOR] = "pages"
         await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
 
     async def _stream(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,9 +131,11 @@ class Intake:
             await _say(send, not_found())
             return
         gone = asyncio.ensure_future(_until_gone(receive, watcher))
+        _WATCHERS.add()
         try:
             await _pour(watcher, send)
         finally:
+            _WATCHERS.add(by=-1)
             gone.cancel()
             self._tallies.leave(code, watcher)
 
