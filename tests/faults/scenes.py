@@ -102,7 +102,7 @@ def set_up(launch: Launch, stage: Stage) -> Scene:
             _begin(scene.charge(who))
     if stage >= Stage.PAID:
         for who in ("kim", "lee"):
-            _paid(scene, who)
+            is_paid(scene, who)
         settle(str(campaign.id))
         _give_back(scene, "kim")
     with connection.cursor() as cursor:
@@ -132,7 +132,7 @@ def _begin(row: Charge | Refund) -> None:
     assert is_new
 
 
-def _paid(scene: Scene, who: str) -> str:
+def is_paid(scene: Scene, who: str) -> str:
     """The provider has answered that this was charged."""
     charge = scene.charge(who)
     with transaction.atomic():
@@ -205,7 +205,7 @@ def kim_is_charged(scene: Scene) -> str:
     """The provider answers, and the campaign reads it."""
     if not Charge.objects.filter(lane=scene.campaign.lane, campaign_id=scene.campaign.id).exists():
         return "nothing to charge"
-    said = _paid(scene, "kim")
+    said = is_paid(scene, "kim")
     while _read_charges(scene.campaign):
         pass
     return said

@@ -18,6 +18,7 @@ from countmein.payments.actions.claims import (
     begin,
     book,
     close,
+    is_news,
     open_attempt,
     paced_turn,
     rest,
@@ -148,6 +149,8 @@ def _record(charge: Charge, attempt: Attempt, result: ChargeResult) -> None:
     """Record what came of a try; the money and its entry in the books commit together."""
     now = site_now()
     with transaction.atomic():
+        if not is_news(charge, attempt, result):
+            return
         close(attempt, result)
         if result.outcome == ProviderOutcome.DONE:
             paid = update(
