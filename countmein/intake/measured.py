@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
-from countmein.base.metrics import REQUEST_SECONDS, REQUESTS
+from countmein.base.metrics import REQUEST_SECONDS, REQUESTS, Counter
 from countmein.watch.counted import DESK_ACTS
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +14,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PLEDGES: Final = Counter(
+    "countmein_pledges_acknowledged_total",
+    "Pledges whose sender was told that they are kept; a repeat of one counts again",
+    labels=("door",),
+)
 
 #: Where a request notes that it was handed on to Django.
 DOOR: Final = "countmein.door"
@@ -59,15 +65,24 @@ def _of_campaign(method: str, last: str) -> str:
     return "campaign" if found == "pledge" and method != "POST" else found
 
 
+def is_acknowledged(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a pledge was taken: the API answers 201, the form sends on to the pledge itself, or
+    to the page for its card, and not back to the campaign."""
+    if status == 201:
+        return True
+    places = [value for name, value in headers if name.lower() == b"location"]
+    return status == 302 and bool(places) and not places[0].startswith(b"/c/")
+
+
 async def measured(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Let `app` answer, and count how: what it never answered counts as a 500."""
     began = time.perf_counter()
-    status = 500
+    status, headers = 500, ()
 
     async def watched(message: Message) -> None:
-        nonlocal status
+        nonlocal status, headers
         if message["type"] == "http.response.start":
-            status = message["status"]
+            status, headers = message["status"], message.get("headers", ())
         await send(message)
 
     try:
@@ -78,5 +93,7 @@ async def measured(app: App, scope: Scope, receive: Receive, send: Send) -> None
         REQUESTS.add(door, route, str(status))
         if route != "live":  # a stream lasts as long as its reader likes
             REQUEST_SECONDS.observe(time.perf_counter() - began, door, route)
+        if route == "pledge" and is_acknowledged(status, headers):
+            PLEDGES.add(door)
         if route == "desk" and method == "POST" and status < 400:
             DESK_ACTS.add()

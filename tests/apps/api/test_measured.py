@@ -10,7 +10,7 @@ import pytest
 
 from countmein.base.metrics import REQUEST_SECONDS, REQUESTS
 from countmein.intake.app import Intake
-from countmein.intake.measured import measured, route_class
+from countmein.intake.measured import PLEDGES, measured, route_class
 from countmein.watch.counted import DESK_ACTS
 
 
@@ -97,6 +97,31 @@ def test_what_is_never_answered_counts_as_a_failure() -> None:
     with pytest.raises(RuntimeError, match="planted"):
         ask(lambda *asgi: measured(broken, *asgi), "GET", "/x")
     assert before + 1 == REQUESTS.value("intake", "other", "500")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "to", "is_one"),
+    [
+        ("/api/v1/campaigns/abc/pledges", 201, None, True),
+        ("/api/v1/campaigns/abc/pledges", 422, None, False),
+        ("/api/v1/campaigns/abc/pledges", 503, None, False),
+        ("/c/abc/pledge/", 302, "/p/xyz/?receipt=1", True),
+        ("/c/abc/pledge/", 302, "https://checkout.stripe.com/c/pay", True),
+        ("/c/abc/pledge/", 302, "/c/abc/", False),
+        ("/c/abc/pledge/", 200, None, False),
+        ("/organise/new/", 201, None, False),
+    ],
+)
+def test_a_pledge_is_counted_once_its_sender_is_told(
+    path: str, status: int, to: str | None, is_one: bool
+) -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = [] if to is None else [(b"location", to.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+
+    before = PLEDGES.value("intake")
+    ask(lambda *asgi: measured(answer, *asgi), "POST", path)
+    assert before + is_one == PLEDGES.value("intake")
 
 
 def test_acts_at_the_desk_are_counted_and_looks_are_not() -> None:
