@@ -42,7 +42,7 @@ SETTINGS = {
     "full_page_writes": "on",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",  # else full-page writes after each checkpoint dominate a surge
-    "max_connections": "100",
+    "max_connections": "200",  # a web process keeps up to 30, the worker 20
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "port": "5432",

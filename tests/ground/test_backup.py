@@ -23,6 +23,7 @@ from countmein.base.embedded_archive import _KEEP
 from countmein.base.embedded_place import EmbeddedRefused
 from countmein.base.restore import choose, cluster_in, restore
 from countmein.cli.backup import latest_night
+from countmein.cli.restore import instant_for
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -103,6 +104,21 @@ def test_a_base_is_chosen_that_was_whole_by_then(here: Path) -> None:
     assert first == choose(here, at=second.finished_at - a_second)
     with pytest.raises(EmbeddedRefused, match="good from 2030-01-01T02:00:00Z on"):
         choose(here, at=first.finished_at - a_second)
+
+
+def test_a_drill_asks_for_a_second_that_the_log_has(here: Path) -> None:
+    (here / "wal").mkdir()
+    made(here, night=1, first=1)
+    (base,) = backup.bases(here)
+    assert instant_for(here) is None, "no log yet: as late as there is"
+    segment = here / "wal" / f"{1:08X}{0:08X}{1:08X}"
+    segment.touch()
+    ends = base.finished_at + timedelta(hours=1)
+    os.utime(segment, (ends.timestamp(), ends.timestamp()))
+    for _drill in range(50):
+        at = instant_for(here)
+        assert at is not None
+        assert base.finished_at <= at < ends - timedelta(seconds=59)
 
 
 def test_a_draft_is_no_base(here: Path) -> None:
