@@ -21,7 +21,13 @@ RESULTS = _HERE / "results"
 #: Each bench is a module with `measure(asked) -> Findings`, and what its size means.
 BENCHES = {
     "surge": "pledges a second on one hot campaign",
+    "mixed": "20 reads to 1 pledge, and 50 quiet campaigns beside",
+    "settle": "the tip of SIZE pledges, and charges made",
+    "release": "SIZE lapsed pledges let go and told",
     "clear": "the law alone: SIZE conditional parts cleared",
+    "live": "SIZE watchers of one hot campaign",
+    "start": "from a fresh clone to the first page",
+    "growth": "what one step costs in crowds of up to SIZE",
 }
 
 

@@ -1,4 +1,4 @@
-"""Run every bench, one after the other: `make bench`.
+"""Run every bench, one after the other, and draw the report: `make bench`.
 
 `--small` is for each change: a minute in all, on small crowds. It looks at whether every row is
 right, for a shared machine's figures say nothing; nothing is kept.
@@ -16,10 +16,18 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 _FULL: dict[str, list[str]] = {
     "clear": [],
     "surge": [],
+    "mixed": [],
+    "live": ["--rounds", "1", "--seconds", "15"],
+    "settle": ["--rounds", "1"],
+    "release": ["--rounds", "1"],
+    "growth": ["--rounds", "1"],
+    "start": ["--rounds", "1"],
 }
 _SMALL: dict[str, list[str]] = {
     "clear": ["--size", "20000", "--rounds", "1"],
     "surge": ["--seconds", "2", "--rounds", "1"],
+    "live": ["--size", "100", "--seconds", "3", "--rounds", "1"],
+    "settle": ["--size", "600", "--rounds", "1"],
 }
 
 
@@ -36,6 +44,10 @@ def main() -> int:
         )
         if done.returncode:
             wrong.append(name)
+    if not chosen.small:
+        from bench.report import write
+
+        write()
     if wrong:
         print(f"wrong: {', '.join(wrong)}", file=sys.stderr)
     return 1 if wrong else 0

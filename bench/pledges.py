@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from bench.load import NUMBER, Kind, post
+from bench.site import Campaign, Site
 
 #: What `Site.lost` finds a pledge's row by; `#` is its number.
 KEY = "bench-#"
@@ -35,3 +36,18 @@ def pledge_kinds(code: str, *, port: int, conditions: bool = False) -> list[Kind
         )
         kinds.append(Kind(name=f"pledge {turn}", request=request))
     return kinds
+
+
+def one_pledge(site: Site, campaign: Campaign, **said: Any) -> None:
+    """Pledge once through the door, as somebody whom a crowd can be copied from."""
+    body = {
+        "kind": "signature",
+        "amount": 1,
+        "member": {"email": "ben@example.org", "name": "Ben"},
+        "public_name": False,
+        **said,
+    }
+    path = f"/api/v1/campaigns/{campaign.code}/pledges"
+    reply = site.door.ask("POST", path, body, headers={"Idempotency-Key": "ben"})
+    if reply.status != 201:
+        raise RuntimeError(f"the first pledge was answered {reply.status}: {reply.body}")

@@ -85,3 +85,8 @@ def _stat(pid: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()
+
+
+def pids_of(part: str, root: int) -> list[int]:
+    """The processes of one part, the first one first."""
+    return sorted(pid for pid, named in _family(root) if named == part)

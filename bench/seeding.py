@@ -66,36 +66,36 @@ class Crowd:
             [self._campaign_id],
         ).fetchone()
         lane, model, round_ = row
-        tables = [
-            ("campaigns_pledge", "id", self.pledge_columns(lane)),
-            ("campaigns_change", "pledge_id", self.change_columns(round_)),
-        ]
-        if with_people:
-            tables += [("members_member", "", self._member()), ("members_contact", "", {})]
-        if with_cards:
-            own = {"pledge_id": id_of("n", self._kind)}
-            tables += [
-                ("payments_consent", "pledge_id", {"id": id_of("n", self._kind + 0x300), **own}),
-                ("payments_mandate", "pledge_id", {"id": id_of("n", self._kind + 0x300), **own}),
-            ]
-        for table, about, changed in tables:
-            if table == "members_contact":
-                self._contacts(connection, lane, model, first, last)
-                continue
-            found, values = "t.lane = %s AND t." + about + " = %s", [lane, model]
-            if not about:
-                found, values = "(t.lane, t.id) = (SELECT m.lane, m.id FROM members_member m, "
-                found += (
-                    "campaigns_pledge p WHERE p.lane = %s AND p.id = %s AND m.id = p.member_id)"
-                )
-                values = [lane, model]
+        for table, found, changed in self._tables(lane, round_, with_people, with_cards):
             columns = columns_of(connection, table) | changed
             connection.execute(
-                copies(table, **columns)
-                + f" FROM (SELECT * FROM {table} t WHERE {found} LIMIT 1) t,"
+                copies(table, **columns) + f" FROM (SELECT t.* FROM {table} t, campaigns_pledge p"
+                f" WHERE p.lane = %s AND p.id = %s AND {found} LIMIT 1) t,"
                 " generate_series(%s::bigint, %s::bigint) n",
-                [*values, first, last],
+                [lane, model, first, last],
             )
+
+    def _tables(
+        self, lane: int, round_: int, with_people: bool, with_cards: bool
+    ) -> list[tuple[str, str, dict[str, str]]]:
+        """The tables, how the row that is copied belongs to the pledge, what copies differ in."""
+        about = "t.lane = p.lane AND t.pledge_id = p.id"
+        tables = [
+            ("campaigns_pledge", "t.lane = p.lane AND t.id = p.id", self.pledge_columns(lane)),
+            ("campaigns_change", about, self.change_columns(round_)),
+        ]
+        if with_people:
+            tables += [
+                ("members_member", "t.id = p.member_id", self._member()),
+                ("members_contact", "t.id = p.contact_id", self._contact()),
+            ]
+        if with_cards:
+            own = {"id": id_of("n", self._kind + 0x300), "pledge_id": id_of("n", self._kind)}
+            tables += [
+                ("payments_consent", about, own),
+                ("payments_mandate", f"{about} AND t.state = 'made'", own),
+            ]
+        return tables
 
     def pledge_columns(self, lane: int) -> dict[str, str]:
         """What one pledge has of its own."""
@@ -125,22 +125,13 @@ class Crowd:
             "mailbox": mailbox,
         }
 
-    def _contacts(self, connection: Any, lane: int, model: Any, first: int, last: int) -> None:
-        mailbox = _MAILBOX.format(salt=f"'{self._kind}-'", n="n")
-        changed = {
+    def _contact(self) -> dict[str, str]:
+        return {
             "id": id_of("n", self._kind + 0x200),
-            "lane": _LANE.format(mailbox=mailbox),
+            "lane": _LANE.format(mailbox=_MAILBOX.format(salt=f"'{self._kind}-'", n="n")),
             "member_id": id_of("n", self._kind + 0x100),
             "address": f"'seed.{self._kind}.' || n || '@example.org'",
         }
-        columns = columns_of(connection, "members_contact") | changed
-        connection.execute(
-            copies("members_contact", **columns)
-            + """ FROM (SELECT c.* FROM members_contact c, campaigns_pledge p
-                 WHERE p.lane = %s AND p.id = %s AND c.id = p.contact_id LIMIT 1) t,
-                 generate_series(%s::bigint, %s::bigint) n""",
-            [lane, model, first, last],
-        )
 
 
 def columns_of(connection: Any, table: str) -> dict[str, str]:
@@ -151,3 +142,22 @@ def columns_of(connection: Any, table: str) -> dict[str, str]:
         [table],
     ).fetchall()
     return {name: f't."{name}"' for (name,) in rows}
+
+
+def many_campaigns(dsn: str, *, campaign_id: str, first: int, last: int) -> None:
+    """Copy a campaign, its gate and its story; each copy is an open campaign of its own."""
+    id = id_of("n", 0x600)
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
+        digest = f"sha256(uuid_send({id}))"
+        lane = f"(get_byte({digest}, 0) << 4 | get_byte({digest}, 1) >> 4)"
+        for table, changed in (
+            ("campaigns_campaign", {"id": id, "code": "'many' || n"}),
+            ("campaigns_gate", {"id": id, "lane": lane}),
+        ):
+            columns = columns_of(connection, table) | changed
+            connection.execute(
+                copies(table, **columns) + f" FROM (SELECT * FROM {table} WHERE id = %s) t,"
+                " generate_series(%s::bigint, %s::bigint) n",
+                [campaign_id, first, last],
+            )
+        connection.execute("ANALYZE campaigns_campaign, campaigns_gate")
