@@ -19,8 +19,8 @@ _SLICE = 100_000
 _ID = "(lpad(to_hex({n} + 1600000000000), 12, '0') || '7{kind}8000' || lpad(to_hex({n}), 12, '0'))"
 _MAILBOX = "encode(sha256(convert_to({salt} || {n}::text, 'UTF8')), 'hex')"
 _LANE = (
-    "(get_byte(sha256(decode({mailbox}, 'hex')), 0) << 4"
-    " | get_byte(sha256(decode({mailbox}, 'hex')), 1) >> 4)"
+    "((get_byte(sha256(decode({mailbox}, 'hex')), 0) << 4)"
+    " | (get_byte(sha256(decode({mailbox}, 'hex')), 1) >> 4))"
 )
 
 
@@ -145,13 +145,14 @@ def columns_of(connection: Any, table: str) -> dict[str, str]:
 
 
 def many_campaigns(dsn: str, *, campaign_id: str, first: int, last: int) -> None:
-    """Copy a campaign, its gate and its story; each copy is an open campaign of its own."""
+    """Copy a campaign and its gate; each copy is open, and the site's last organiser's."""
     id = id_of("n", 0x600)
     with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
         digest = f"sha256(uuid_send({id}))"
-        lane = f"(get_byte({digest}, 0) << 4 | get_byte({digest}, 1) >> 4)"
+        lane = f"((get_byte({digest}, 0) << 4) | (get_byte({digest}, 1) >> 4))"
+        other = "(SELECT id FROM members_organiser ORDER BY id DESC LIMIT 1)"
         for table, changed in (
-            ("campaigns_campaign", {"id": id, "code": "'many' || n"}),
+            ("campaigns_campaign", {"id": id, "code": "'many' || n", "organiser_id": other}),
             ("campaigns_gate", {"id": id, "lane": lane}),
         ):
             columns = columns_of(connection, table) | changed

@@ -56,6 +56,7 @@ def _campaigns(campaign: Any, public: Any, organiser: Any) -> dict[str, float]:
         "pledge": _middle(pledges.one),
         "page": _middle(lambda: _see(public, f"/c/{campaign.code}/")),
         "list of campaigns": _middle(lambda: _see(public, "/campaigns/")),
+        "organiser's list": _middle(lambda: _see(organiser, "/organise/")),
         "first page": _middle(lambda: _see(public, "/")),
         "sweep": _middle(sweep),
     }
