@@ -54,6 +54,7 @@ def _round(site: Site, found: Findings, asked: Asked, *, size: int, first: int) 
     report = json.loads(said)
     found.add("newest tally after it was announced, p50", report["p50_ms"], "ms", at_most=150)
     found.add("newest tally after it was announced, p99", report["p99_ms"], "ms")
+    found.add("newest tally after its count began, p50", report["age_p50_ms"], "ms")
     found.add("tallies seen", report["arrivals"] / asked.seconds, "1/s")
     each = used["web"] / max(1, report["arrivals"]) * 1e6
     found.add("CPU of the web process for one, pledges included", each, "µs each")

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ class _Watch:
         self.code = code
         self.announced: dict[int, float] = {}
         self.arrivals: list[tuple[int, float]] = []
+        self.ages: list[float] = []
         self.last: list[int] = []
         self.ended = 0
 
@@ -52,8 +54,12 @@ class _Watch:
         try:
             while line := await reader.readline():
                 if line.startswith(b"data: "):
-                    people = int(json.loads(line[6:])["people"])
+                    tally = json.loads(line[6:])
+                    people = int(tally["people"])
                     self.arrivals.append((people, time.perf_counter()))
+                    self.ages.append(
+                        time.time() - datetime.fromisoformat(tally["as_of"]).timestamp()
+                    )
                     self.last[place] = people
         finally:
             self.ended += 1
@@ -70,6 +76,7 @@ class _Watch:
             "measured": len(lags),
             "p50_ms": lags[len(lags) // 2] * 1e3,
             "p99_ms": lags[min(len(lags) - 1, len(lags) * 99 // 100)] * 1e3,
+            "age_p50_ms": sorted(self.ages)[len(self.ages) // 2] * 1e3 if self.ages else 0.0,
             "last": sorted(set(self.last)),
             "ended": self.ended,
         }
@@ -89,6 +96,7 @@ async def _main() -> None:
         await asyncio.sleep(0.1)
     # What reached those who have just come is not news.
     watch.arrivals.clear()
+    watch.ages.clear()
     print("watching", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     print(json.dumps(watch.report()), flush=True)
