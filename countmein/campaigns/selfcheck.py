@@ -101,7 +101,8 @@ _QUERIES: dict[str, str] = {
            OR p.state IN ('withdrawn', 'active', 'unsecured', 'unconfirmed') """,
     "every_pledge_has_its_member": """
         SELECT p.id FROM campaigns_pledge p
-        WHERE NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+        WHERE p.newcomer IS NULL
+          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
     # Named work is found again by the sweep; what has no name exists only as its job.
     "no_job_gave_up": """
         SELECT id, task_name FROM procrastinate_jobs
@@ -167,6 +168,18 @@ _WAITING: dict[str, str] = {
         SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM outreach_delivery
         WHERE state = 'queued' AND due_at <= clock_timestamp()""",
 }
+
+
+def check_ledger() -> list[dict[str, Any]]:
+    """Run the checks of the books alone, on one snapshot: what must be known within a minute."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return [
+            _no_rows(name, query)
+            for name, query in _QUERIES.items()
+            if name.startswith("ledger_") or name == "nobody_refunded_more_than_paid"
+        ]
 
 
 def self_check() -> list[dict[str, Any]]:

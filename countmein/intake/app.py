@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import cache, lru_cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -16,10 +17,15 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from countmein.base.http import is_trusted
+from countmein.base.metrics import Gauge
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
 from countmein.campaigns.bodies import body_limit_bytes
+from countmein.intake import pledging
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.measured import DOOR, measured
 from countmein.intake.tallies import connect, look
+from countmein.watch import rounds
+from countmein.watch.reports import part
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,6 +37,7 @@ Headers = list[tuple[bytes, bytes]]
 _PAGE_THREADS: Final = 16
 #: A body that is too long is read on so far, so that the sender hears the answer.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
+_WATCHERS: Final = Gauge("countmein_live_watchers", "Readers of live tallies at this moment")
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
 _FORWARDED: Final = frozenset(
@@ -49,7 +56,7 @@ class Intake:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await measured(self._answer, scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -57,6 +64,8 @@ class Intake:
         """Start and stop with the server."""
         await receive()
         self._drain_on_stop()
+        if name := part():
+            rounds.begin(rounds.OF_THE_WEB, part=name)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._tallies.drain()
@@ -97,6 +106,11 @@ class Intake:
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
             return
+        if code := pledging.code_of(scope):
+            status, said, media_type, more = await pledging.pledge(code, scope, body)
+            await _reply(send, status, said, media_type.encode(), _encoded(more))
+            return
+        scope[DOOR] = "pages"
         await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
 
     async def _stream(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,9 +131,11 @@ class Intake:
             await _say(send, not_found())
             return
         gone = asyncio.ensure_future(_until_gone(receive, watcher))
+        _WATCHERS.add()
         try:
             await _pour(watcher, send)
         finally:
+            _WATCHERS.add(by=-1)
             gone.cancel()
             self._tallies.leave(code, watcher)
 
@@ -202,15 +218,22 @@ def _plain(scope: Scope, body: bytes) -> Scope:
 
 def _is_known_host(scope: Scope) -> bool:
     hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1:
-        return False
-    domain, _port = split_domain_port(hosts[0])
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    return len(hosts) == 1 and _is_ours(hosts[0], tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=100)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 async def _say(send: Send, problem: Problem) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers = _encoded(problem.headers)
     await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
+
+
+def _encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 async def _reply(
@@ -227,9 +250,13 @@ async def _reply(
     await send({"type": "http.response.body", "body": body})
 
 
+@cache
 def _security_headers() -> Headers:
+    """What Django's middleware says of every answer; a test holds the two together."""
     headers: Headers = [
         (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"cross-origin-opener-policy", b"same-origin"),
         (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
         (b"referrer-policy", b"same-origin"),
     ]

@@ -14,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from countmein.base.clock import site_now
-from countmein.campaigns import queries
-from countmein.campaigns.actions.pledge import PledgeRequest, pledge
+from countmein.campaigns import pledge_door, queries
 from countmein.campaigns.mandate import latest_charge_at, latest_transfer_at
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled
 from countmein.web.public import pledge_form
@@ -45,10 +45,11 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
     if body is None:
         return _shown(request, campaign, filled, key=key, status=422)
     asked = PledgeRequest(body=body, key=f"web:{key}", language=get_language() or "en-gb")
-    (answer,) = pledge(campaign=campaign, requests=[asked])
-    if isinstance(answer, PledgeRefused):
-        pledge_form.refuse(filled, answer)
-        key = _new_key() if answer.reason == Reason.key_reused else key
+    try:
+        answer = pledge_door.take(campaign, asked)
+    except PledgeRefused as refused:
+        pledge_form.refuse(filled, refused)
+        key = _new_key() if refused.reason == Reason.key_reused else key
         return _shown(request, campaign, filled, key=key, status=422)
     if answer.body["secure_url"]:
         # The pledge stands; what is missing is the card, on the provider's own page.
