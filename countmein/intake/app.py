@@ -6,29 +6,25 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from countmein.base.http import is_trusted
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
 from countmein.campaigns.bodies import body_limit_bytes
+from countmein.intake.cache import Headers, Page, Reply, Shared
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.pages import Message, Pages, Receive, Scope, Send
+from countmein.intake.routes import Level, Route, route_of, written
+from countmein.intake.sharing import as_nobody, shared_key
+from countmein.intake.shedding import STREAM_RETRY_SECONDS, Gauge, shed
 from countmein.intake.tallies import connect, look
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
-#: Threads that run Django; each keeps a database connection.
-_PAGE_THREADS: Final = 16
 #: A body that is too long is read on so far, so that the sender hears the answer.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
@@ -42,8 +38,10 @@ class Intake:
     """One ASGI callable for the whole site."""
 
     def __init__(self, *, pages: Any) -> None:
-        self._pages = WSGIMiddleware(pages, workers=_PAGE_THREADS)
-        self._tallies = Tallies(look=look, connect=connect)
+        self._pages = Pages(pages)
+        self._shared = Shared()
+        self._tallies = Tallies(look=look, connect=connect, on_change=self._changed)
+        self._gauge = Gauge(waiting=lambda: self._pages.waiting, on_shed=self._tallies.shed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -57,8 +55,11 @@ class Intake:
         """Start and stop with the server."""
         await receive()
         self._drain_on_stop()
+        self._tallies.listen()
+        gauge = asyncio.ensure_future(self._gauge.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        gauge.cancel()
         self._tallies.drain()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -93,11 +94,58 @@ class Intake:
         if match := _EVENTS.fullmatch(path):
             await self._stream(match[1], scope, receive, send)
             return
+        route = route_of(scope["method"], path, scope["query_string"])
+        if await self._share(route, scope, send):
+            return
+        if self._gauge.level >= route.sheds_at:
+            await _say(send, shed())
+            return
         body = await _read_body(receive, limit_bytes=body_limit_bytes(path))
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
             return
-        await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
+        await self._pages(
+            _plain(scope, body),
+            _replay(body, receive),
+            send,
+            is_promised=route.is_promised,
+            before=lambda status: self._wrote(scope, status),
+        )
+
+    def _wrote(self, scope: Scope, status: int) -> None:
+        """Whoever wrote reads what they wrote; lists show it too."""
+        if status < 400 and (code := written(scope["method"], scope["path"])):
+            self._shared.changed(code)
+            self._shared.changed("")
+
+    async def _share(self, route: Route, scope: Scope, send: Send) -> bool:
+        """Answer with a page that is the same for everybody; False: this one asks for themselves.
+
+        What is shed is still answered from what is kept, but not asked for anew.
+        """
+        plain = _plain(scope, b"")
+        key = shared_key(plain, route)
+        if key is None:
+            return False
+        page = await self._shared.get(
+            key,
+            lambda: self._pages.reply(as_nobody(plain, key)),
+            is_file=route.is_file,
+            may_ask=self._gauge.level < route.sheds_at,
+        )
+        if page is None:
+            return False
+        if isinstance(page, Page):
+            known = dict(scope["headers"]).get(b"if-none-match", b"")
+            page = page.reply(if_none_match=known, now=time.monotonic())
+        await _pass_on(page, send, is_head=scope["method"] == "HEAD")
+        return True
+
+    def _changed(self, code: str) -> None:
+        if code:
+            self._shared.changed(code)
+        else:
+            self._shared.everything_changed()
 
     async def _stream(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
@@ -107,6 +155,9 @@ class Intake:
                 send,
                 Problem(status=405, reason="method_not_allowed", detail=detail, headers=headers),
             )
+            return
+        if self._gauge.level >= Level.COUNTERS:
+            await _say(send, shed())
             return
         try:
             watcher = await self._tallies.watch(code)
@@ -134,13 +185,16 @@ async def _pour(watcher: Watcher, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     while not watcher.is_closed:
-        tally = await watcher.next()
+        event = await watcher.next()
         if watcher.is_closed:
             break
-        event = b": still here\n\n" if tally is None else b"event: tally\ndata: %b\n\n" % tally
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-        if tally is not None:
+        said = b": still here\n\n" if event is None else event
+        await send({"type": "http.response.body", "body": said, "more_body": True})
+        if event is not None:
             await watcher.rest(PACE_SECONDS)
+    if watcher.is_shed:
+        retry = b"retry: %d\n\n" % (STREAM_RETRY_SECONDS * 1000)
+        await send({"type": "http.response.body", "body": retry, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -211,6 +265,12 @@ def _is_known_host(scope: Scope) -> bool:
 async def _say(send: Send, problem: Problem) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
+
+
+async def _pass_on(reply: Reply, send: Send, *, is_head: bool = False) -> None:
+    """Send an answer as it was given."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "http.response.body", "body": b"" if is_head else reply.body})
 
 
 async def _reply(

@@ -113,8 +113,7 @@ def serving() -> Iterator[Live]:
 
 def close_connections_of(intake: Intake) -> None:
     """Close the database connections of the server's threads, so that tables can be emptied."""
-    barrier_size = 16
-    for pool, count in ((intake._pages.executor, barrier_size), (intake._tallies._threads, 2)):
+    for pool, count in (*intake._pages.executors, (intake._tallies._threads, 2)):
         barrier = threading.Barrier(count)
 
         def close(barrier: threading.Barrier = barrier) -> None:
