@@ -30,6 +30,7 @@ from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
 from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
 from countmein.campaigns.actions.commission import take_commission, to_take
 from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.enrol import enrol, with_newcomers
 from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
@@ -83,6 +84,7 @@ def sweep() -> None:
     _hand_out(take_commission, "commission", to_take())
     _hand_out(prove, "prove", to_prove())
     _hand_out(pay_out, "pay_out", to_judge())
+    _hand_out(enrol, "enrol", with_newcomers())
     for organiser_id in to_look_at():
         id = str(organiser_id)
         defer(look_at_account_by_itself, once=f"account:{id}", organiser_id=id)
@@ -222,6 +224,7 @@ def _unfinished(now: datetime) -> list[str]:
         "proofs": to_prove,
         "payouts to judge": to_judge,
         "accounts": to_look_at().exists,
+        "newcomers": with_newcomers,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,

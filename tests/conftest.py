@@ -144,8 +144,9 @@ def launch(ana: Organiser) -> Launch:
 @pytest.fixture
 def join() -> Callable[..., dict[str, Any]]:
     """Pledge as somebody and return the answer; a refusal is raised."""
-    from countmein.campaigns.actions.pledge import PledgeRequest, pledge
+    from countmein.campaigns.actions.pledge import pledge
     from countmein.campaigns.bodies import PledgeBody
+    from countmein.campaigns.pledge_terms import PledgeRequest
 
     def promise(campaign: Campaign, who: str, *, key: str | None = None, **said: Any) -> Any:
         body = {

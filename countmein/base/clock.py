@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import connection
 
 from countmein.base.models import SiteClock
 
-_NOW = (
-    "SELECT clock_timestamp() + coalesce((SELECT base_siteclock.offset FROM base_siteclock), '0')"
+#: The site's time at the moment at which the database computes this expression.
+SITE_NOW: Final = (
+    "clock_timestamp() + coalesce((SELECT base_siteclock.offset FROM base_siteclock), '0')"
 )
 
 
@@ -20,7 +22,7 @@ def site_now() -> datetime:
     whose lock was granted after the deadline must see that it is late.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_NOW)
+        cursor.execute(f"SELECT {SITE_NOW}")
         (now,) = cursor.fetchone()
     assert isinstance(now, datetime)
     return now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 #: By this a view says that everybody without a session is answered alike, so that the intake may
@@ -26,7 +27,8 @@ class Peer:
     is_direct_loopback: bool
 
 
-def peer(*, remote: str, forwarded_for: str, trusted: Iterable[str]) -> Peer:
+@lru_cache(maxsize=10_000)
+def peer(*, remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> Peer:
     """Say who sent the request.
 
     `remote` is the other end of the connection, `forwarded_for` the header X-Forwarded-For.
@@ -50,7 +52,8 @@ def peer(*, remote: str, forwarded_for: str, trusted: Iterable[str]) -> Peer:
     )
 
 
-def is_trusted(remote: str, trusted: Iterable[str]) -> bool:
+@lru_cache(maxsize=10_000)
+def is_trusted(remote: str, trusted: tuple[str, ...]) -> bool:
     """Whether the other end of the connection is a proxy that we trust."""
     address = _address(remote)
     return address is not None and _is_in(address, _networks(trusted))

@@ -63,6 +63,8 @@ def body_limit_bytes(path: str) -> int:
 
 
 def _text(value: str, *, line_breaks: bool) -> str:
+    if value.isascii() and value.isprintable():  # as most are
+        return value
     text = unicodedata.normalize("NFC", value)
     allowed = "\n\t" if line_breaks else ""
     if line_breaks:

@@ -37,19 +37,35 @@ def accepted_parts(pledge: Pledge) -> list[Part]:
 
 def joins(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     """The pledge becomes active: every part joins its crowd."""
-    return (_change(gate, pledge, part, part.crowd_id, 1) for part in parts_of(pledge))
+    return (_change(gate, pledge.place, part, part.crowd_id, 1) for part in parts_of(pledge))
+
+
+def join_together(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> list[Change]:
+    """Pledges become active in one commit, each a place and its parts: what they add together, a
+    row for each crowd, kind and place."""
+    added: dict[tuple[uuid.UUID, str, str], Change] = {}
+    for place, parts in joined:
+        for part in parts:
+            row = added.get((part.crowd_id, part.kind, place))
+            if row is None:
+                row = _change(gate, place, part, part.crowd_id, 1)
+                added[part.crowd_id, part.kind, place] = row
+            else:
+                row.people += part.people
+                row.amount += part.amount
+    return list(added.values())
 
 
 def leaves(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     """The pledge stops being active: every part leaves its crowd."""
-    return (_change(gate, pledge, part, part.crowd_id, -1) for part in parts_of(pledge))
+    return (_change(gate, pledge.place, part, part.crowd_id, -1) for part in parts_of(pledge))
 
 
 def is_accepted(gate: Gate, pledge: Pledge, taken: Iterable[Part]) -> Iterator[Change]:
     """All parts leave their crowds; those taken join the core, for good."""
     yield from leaves(gate, pledge)
     core = crowd_id(gate.id, "core")
-    yield from (_change(gate, pledge, part, core, 1) for part in taken)
+    yield from (_change(gate, pledge.place, part, core, 1) for part in taken)
 
 
 def leaves_core(gate: Gate, pledge: Pledge, *, sign: int = -1) -> Iterator[Change]:
@@ -58,18 +74,17 @@ def leaves_core(gate: Gate, pledge: Pledge, *, sign: int = -1) -> Iterator[Chang
     for kind, amount in pledge.accepted.items():
         people = 1 if kind == pledge.kind else 0
         part = Part(kind=kind, amount=amount, crowd_id=core, people=people)
-        yield _change(gate, pledge, part, core, sign)
+        yield _change(gate, pledge.place, part, core, sign)
 
 
-def _change(gate: Gate, pledge: Pledge, part: Part, crowd: uuid.UUID, sign: int) -> Change:
+def _change(gate: Gate, place: str, part: Part, crowd: uuid.UUID, sign: int) -> Change:
     return Change(
         lane=gate.lane,
         campaign_id=gate.id,
         round=gate.round,
-        pledge_id=pledge.id,
         crowd_id=crowd,
         kind=part.kind,
-        place=pledge.place,
+        place=place,
         people=sign * part.people,
         amount=sign * part.amount,
     )

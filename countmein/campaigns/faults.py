@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a body, in our words: path, stable reason, detail."""
+"""Why a body or a wish is refused, in our words: path, stable reason, detail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from countmein.base.problems import Fault
+from countmein.base.problems import Fault, Problem
+from countmein.rules.pledging import PledgeRefused, Reason
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
+#: Refusals that speak of where things stand, not of what was sent.
+_CONFLICTS: Final = frozenset(
+    {
+        Reason.campaign_closed,
+        Reason.already_pledged,
+        Reason.key_reused,
+        Reason.latched,
+        Reason.pledge_held,
+        Reason.pledge_closed,
+        Reason.choice_closed,
+    }
+)
 #: Our words for pydantic's; a fault of our own types already carries its word.
 _REASONS: Final = {
     "extra_forbidden": "unknown_field",
@@ -61,3 +74,34 @@ def _path(steps: Sequence[str | int]) -> str:
             name = step if _NAME.fullmatch(step) else "…"
             path += f".{name}" if path else name
     return path
+
+
+def refusal(refused: PledgeRefused) -> Problem:
+    """A refusal of the law, with the field it names."""
+    detail = refused.detail or str(refused.reason).replace("_", " ")
+    errors: tuple[Fault, ...] = ()
+    if refused.path is not None:
+        errors = (Fault(path=refused.path, reason=refused.reason, detail=detail),)
+    status = 409 if refused.reason in _CONFLICTS else 422
+    return Problem(status=status, reason=refused.reason, detail=detail, errors=errors)
+
+
+def invalid(faults: tuple[Fault, ...]) -> Problem:
+    """A body that says what cannot be taken, with every field at fault."""
+    reason = _headline(faults)
+    status = 409 if reason == "already_launched" else 422
+    detail = "; ".join(f"{fault.path}: {fault.detail}" for fault in faults[:5])
+    return Problem(status=status, reason=reason, detail=detail, errors=faults)
+
+
+def _headline(faults: tuple[Fault, ...]) -> str:
+    """One word for all the faults: the first that says more than `invalid`."""
+    for fault in faults:
+        if fault.reason in ("already_launched", "address_invalid", "fallback_unknown"):
+            return fault.reason
+        segments = re.split(r"[.\[]", fault.path)
+        if segments[0] == "rule":
+            return "rule_invalid"
+        if "condition" in segments:
+            return "condition_invalid"
+    return "invalid"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
+from countmein.base.clock import SITE_NOW
 from countmein.campaigns.models import Campaign, Gate
 from countmein.rules import pledging
 from countmein.rules.states import CampaignState, Latch
@@ -18,12 +20,26 @@ def hold_shared(campaign: Campaign) -> Gate:
 
     Nothing can be decided meanwhile: no round closes, nothing tips, nothing is released.
     """
+    gate, _now = hold_shared_at(campaign)
+    return gate
+
+
+def hold_shared_at(campaign: Campaign) -> tuple[Gate, datetime]:
+    """Hold the gate together with others; also says when, by the site's clock, it was had."""
+    names = [field.attname for field in Gate._meta.concrete_fields]
     with connection.cursor() as cursor:
+        # The clock is read from what the lock has returned, so never before it was granted.
         cursor.execute(
-            "SELECT FROM campaigns_gate WHERE lane = %s AND id = %s FOR SHARE",
+            f"""WITH held AS MATERIALIZED (
+                  SELECT {", ".join(names)} FROM campaigns_gate
+                  WHERE lane = %s AND id = %s FOR SHARE)
+                SELECT {SITE_NOW}, held.* FROM held""",
             [campaign.lane, campaign.id],
         )
-    return gate_of(campaign)
+        now, *values = cursor.fetchone()
+    gate = Gate.from_db(DEFAULT_DB_ALIAS, names, values)
+    gate.accepted = json.loads(gate.accepted)
+    return gate, now
 
 
 def hold(campaign: Campaign) -> Gate:

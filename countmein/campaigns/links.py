@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import hmac
+import uuid
+from typing import Protocol
 
 from django.conf import settings
 
 from countmein.base.ids import keyed_digest
-from countmein.campaigns.models import Campaign, Pledge
+from countmein.campaigns.models import Campaign
 
 
-def receipt_of(pledge: Pledge) -> str:
+class Named(Protocol):
+    """A pledge, or one that is being written."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+
+    @property
+    def code(self) -> str: ...
+
+
+def receipt_of(pledge: Named) -> str:
     """The private key to one's own pledge: 160 bits that only this site can derive."""
     return keyed_digest("receipt", str(pledge.id))[:40]
 
 
-def confirm_token_of(pledge: Pledge) -> str:
+def confirm_token_of(pledge: Named) -> str:
     """What the mailed link proves: whoever has it reads that mailbox."""
     return keyed_digest("confirm", str(pledge.id))[:40]
 
@@ -30,37 +42,37 @@ def campaign_url(campaign: Campaign) -> str:
     return f"{settings.SITE_URL}/c/{campaign.code}/"
 
 
-def manage_url(pledge: Pledge) -> str:
+def manage_url(pledge: Named) -> str:
     """The page of one's own pledge."""
     return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt_of(pledge)}"
 
 
-def secure_url(pledge: Pledge) -> str:
+def secure_url(pledge: Named) -> str:
     """Where a pledge is secured: it leads on to the provider's page for the card."""
     return f"{settings.SITE_URL}/p/{pledge.code}/card/?receipt={receipt_of(pledge)}"
 
 
-def fallback_url(pledge: Pledge) -> str:
+def fallback_url(pledge: Named) -> str:
     """Where a member chooses what becomes of their money if it fails."""
     return f"{settings.SITE_URL}/p/{pledge.code}/fallback/?receipt={receipt_of(pledge)}"
 
 
-def ballot_url(pledge: Pledge) -> str:
+def ballot_url(pledge: Named) -> str:
     """Where a member votes."""
     return f"{settings.SITE_URL}/p/{pledge.code}/ballot/?receipt={receipt_of(pledge)}"
 
 
-def transfer_url(pledge: Pledge) -> str:
+def transfer_url(pledge: Named) -> str:
     """Where a member reads what to transfer, and to whom."""
     return f"{settings.SITE_URL}/p/{pledge.code}/transfer/?receipt={receipt_of(pledge)}"
 
 
-def came_back_url(pledge: Pledge) -> str:
+def came_back_url(pledge: Named) -> str:
     """Where the provider's page leads back to; `{page}` becomes the page's id."""
     receipt = receipt_of(pledge)
     return f"{settings.SITE_URL}/p/{pledge.code}/card/back/?receipt={receipt}&page={{page}}"
 
 
-def confirm_url(pledge: Pledge) -> str:
+def confirm_url(pledge: Named) -> str:
     """The link that confirms a mailbox."""
     return f"{settings.SITE_URL}/p/{pledge.code}/confirm/?token={confirm_token_of(pledge)}"

@@ -265,8 +265,9 @@ class Pledge(LaneModel):
     #: In, but without a place under the cap when the door was shut.
     was_waitlisted = models.BooleanField(default=False)
     mailbox = models.CharField(max_length=64)
-    member_id = models.UUIDField()
     contact_id = models.UUIDField()
+    #: Who pledged, as typed, until it is written down among the members (`actions.enrol`).
+    newcomer = models.JSONField(null=True)
     public_name = models.BooleanField(default=False)
     payment_method = models.CharField(max_length=255, blank=True)
     #: What its member wants if it cannot be carried out: refund, follow, or a plan by its number.
@@ -290,6 +291,11 @@ class Pledge(LaneModel):
         indexes = [
             # Accepting and releasing walk the pledges of one state in order of arrival.
             models.Index(fields=["lane", "campaign_id", "state", "id"], name="pledge_by_state"),
+            models.Index(
+                fields=["lane", "campaign_id"],
+                condition=models.Q(newcomer__isnull=False),
+                name="pledge_of_newcomer",
+            ),
         ]
 
     @property
@@ -313,18 +319,18 @@ def person_lane(mailbox: str) -> int:
 class Change(LaneModel):
     """One signed change of a crowd, stamped with the gate's round; append-only, read by the count.
 
-    A pledge that becomes active adds a row for each part, one that leaves adds their negatives,
-    one that is accepted moves from its crowd to the core. Nothing else changes a tally.
+    A pledge that becomes active adds its parts, one that leaves adds their negatives, one that is
+    accepted moves from its crowd to the core. Nothing else changes a tally. Pledges that come in
+    one commit share their rows.
     """
 
     distribution = "campaign"
     campaign_id = models.UUIDField()
     round = models.BigIntegerField()
-    pledge_id = models.UUIDField()
     crowd_id = models.UUIDField()
     kind = models.CharField(max_length=10)
     place = models.CharField(max_length=100, blank=True)
-    people = models.SmallIntegerField()
+    people = models.IntegerField()
     amount = models.BigIntegerField()
 
     class Meta:

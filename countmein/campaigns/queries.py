@@ -267,6 +267,8 @@ def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
     # A key of several columns is looked up in a list; Django takes no set there.
     found = Contact.objects.filter(pk__in=list(keys.values())).values_list("lane", "id", "name")
     names = {(lane, contact): name for lane, contact, name in found}
+    # Who has just come is not among the members yet.
+    names |= {keys[row.id]: row.newcomer["name"] for row in rows if row.newcomer and row.id in keys}
     return {id: names[key] for id, key in keys.items() if names.get(key)}
 
 

@@ -101,7 +101,8 @@ _QUERIES: dict[str, str] = {
            OR p.state IN ('withdrawn', 'active', 'unsecured', 'unconfirmed') """,
     "every_pledge_has_its_member": """
         SELECT p.id FROM campaigns_pledge p
-        WHERE NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+        WHERE p.newcomer IS NULL
+          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
     # Named work is found again by the sweep; what has no name exists only as its job.
     "no_job_gave_up": """
         SELECT id, task_name FROM procrastinate_jobs

@@ -52,8 +52,9 @@ def _terms(seed: Seed, *, now: datetime) -> dict[str, Any]:
 
 def _fill(campaign: "Campaign", seed: Seed) -> None:
     """Pledge for everybody; keys are the same each time, so nobody pledges twice."""
-    from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+    from countmein.campaigns.actions.pledge import Answer, pledge
     from countmein.campaigns.bodies import PledgeBody
+    from countmein.campaigns.pledge_terms import PledgeRequest
 
     language = ORGANISERS[seed.organiser][2]
     codes: dict[int, str] = {}

@@ -7,6 +7,8 @@ import contextlib
 import re
 import signal
 import time
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -17,8 +19,10 @@ from django.http.request import split_domain_port, validate_host
 from countmein.base.http import is_trusted
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
 from countmein.campaigns.bodies import body_limit_bytes
+from countmein.intake import pledging
 from countmein.intake.cache import Headers, Page, Reply, Shared
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.overload import FormDoor, form_code
 from countmein.intake.pages import Message, Pages, Receive, Scope, Send
 from countmein.intake.routes import Level, Route, route_of, written
 from countmein.intake.sharing import as_nobody, shared_key
@@ -40,6 +44,7 @@ class Intake:
     def __init__(self, *, pages: Any) -> None:
         self._pages = Pages(pages)
         self._shared = Shared()
+        self._forms = FormDoor()
         self._tallies = Tallies(look=look, connect=connect, on_change=self._changed)
         self._gauge = Gauge(waiting=lambda: self._pages.waiting, on_shed=self._tallies.shed)
 
@@ -104,6 +109,13 @@ class Intake:
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
             return
+        if code := pledging.code_of(scope):
+            status, said, media_type, more = await pledging.pledge(code, scope, body)
+            await _reply(send, status, said, media_type.encode(), _encoded(more))
+            return
+        if code := form_code(scope["method"], path):
+            await self._take_form(code, scope, body, send)
+            return
         await self._pages(
             _plain(scope, body),
             _replay(body, receive),
@@ -111,6 +123,14 @@ class Intake:
             is_promised=route.is_promised,
             before=lambda status: self._wrote(scope, status),
         )
+
+    async def _take_form(self, code: str, scope: Scope, body: bytes, send: Send) -> None:
+        """Let a filled form in when it is its turn, or give back what was typed."""
+        plain = _plain(scope, body)
+        reply = await self._forms.take(
+            code, plain, body, lambda: self._pages.reply(plain, body, is_promised=True)
+        )
+        await _pass_on(reply, send)
 
     def _wrote(self, scope: Scope, status: int) -> None:
         """Whoever wrote reads what they wrote; lists show it too."""
@@ -256,14 +276,17 @@ def _plain(scope: Scope, body: bytes) -> Scope:
 
 def _is_known_host(scope: Scope) -> bool:
     hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1:
-        return False
-    domain, _port = split_domain_port(hosts[0])
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    return len(hosts) == 1 and _is_ours(hosts[0], tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=100)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 async def _say(send: Send, problem: Problem) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers = _encoded(problem.headers)
     await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
 
 
@@ -271,6 +294,10 @@ async def _pass_on(reply: Reply, send: Send, *, is_head: bool = False) -> None:
     """Send an answer as it was given."""
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.body})
+
+
+def _encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 async def _reply(
@@ -287,9 +314,13 @@ async def _reply(
     await send({"type": "http.response.body", "body": body})
 
 
+@cache
 def _security_headers() -> Headers:
+    """What Django's middleware says of every answer; a test holds the two together."""
     headers: Headers = [
         (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"cross-origin-opener-policy", b"same-origin"),
         (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
         (b"referrer-policy", b"same-origin"),
     ]

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
@@ -17,7 +18,7 @@ from countmein.members.models import ApiToken, Contact, Member, Organiser
 from countmein.rules.canonical import lane_of, mailbox
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """Who is pledging, as typed, with the address already checked."""
 
@@ -25,64 +26,48 @@ class Person:
     name: str = ""
     language: str = "en-gb"
 
-    @property
+    @cached_property
     def mailbox(self) -> str:
         """The keyed digest of the canonical address: the same mailbox, the same member."""
         return keyed_digest("mailbox", mailbox(self.address))
 
+    @property
+    def lane(self) -> int:
+        """Where a person's rows are."""
+        return lane_of(bytes.fromhex(self.mailbox))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolled:
-    """Where a person's rows are."""
-
-    lane: int
-    member_id: uuid.UUID
-    contact_id: uuid.UUID
+    @property
+    def contact_id(self) -> uuid.UUID:
+        """The id of this spelling: made of it, so that it is known before its row is written."""
+        return named_uuid("contact", self.mailbox, self.address, self.name, self.language)
 
 
-def enrol(people: Sequence[Person], *, now: datetime) -> dict[Person, Enrolled]:
-    """Find or make the member and the contact of each person, a constant number of queries.
+def enrol(people: Sequence[Person], *, now: datetime) -> None:
+    """Write the member and the contact of each person, a constant number of queries; run again,
+    it adds nothing.
 
     Rows are sorted by key before they are written: two batches that share people would otherwise
     wait for each other in a circle.
     """
-    lanes = {person: lane_of(bytes.fromhex(person.mailbox)) for person in people}
-    boxes = {person.mailbox: lanes[person] for person in people}
+    lanes = {person.mailbox: person.lane for person in people}
     Member.objects.bulk_create(
-        [Member(lane=boxes[box], mailbox=box, created_at=now) for box in sorted(boxes)],
+        [Member(lane=lanes[box], mailbox=box, created_at=now) for box in sorted(lanes)],
         ignore_conflicts=True,
     )
-    rows = Member.objects.filter(lane__in=set(boxes.values()), mailbox__in=boxes)
+    rows = Member.objects.filter(lane__in=set(lanes.values()), mailbox__in=lanes)
     members = {row.mailbox: row.id for row in rows}
-    enrolled = {
-        person: Enrolled(
-            lane=lanes[person],
+    contacts = {
+        person.contact_id: Contact(
+            lane=person.lane,
+            id=person.contact_id,
             member_id=members[person.mailbox],
-            contact_id=_contact_id(members[person.mailbox], person),
+            address=person.address,
+            name=person.name,
+            language=person.language,
         )
         for person in people
     }
-    contacts = {who.contact_id: (person, who) for person, who in enrolled.items()}
-    Contact.objects.bulk_create(
-        [_contact(*contacts[contact_id]) for contact_id in sorted(contacts)], ignore_conflicts=True
-    )
-    return enrolled
-
-
-def _contact_id(member_id: uuid.UUID, person: Person) -> uuid.UUID:
-    """The id of a spelling: made of it, so that writing it again needs no look-up."""
-    return named_uuid("contact", str(member_id), person.address, person.name, person.language)
-
-
-def _contact(person: Person, who: Enrolled) -> Contact:
-    return Contact(
-        lane=who.lane,
-        id=who.contact_id,
-        member_id=who.member_id,
-        address=person.address,
-        name=person.name,
-        language=person.language,
-    )
+    Contact.objects.bulk_create([contacts[id] for id in sorted(contacts)], ignore_conflicts=True)
 
 
 def token_for(*, email: str, name: str = "", is_owner: bool = False) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 LANE_COUNT: Final = 4096
@@ -94,6 +95,12 @@ def mailbox(address: str) -> str:
     """
     if not isinstance(address, str) or address.count("@") != 1:
         raise AddressRefused("an address has exactly one @")
+    return _mailbox(address)
+
+
+# A door looks at an address when it reads a body, and once more when it takes the pledge.
+@lru_cache(maxsize=2_000)
+def _mailbox(address: str) -> str:
     local_typed, domain_typed = address.split("@")
     local, domain = _local_part(local_typed), _domain(domain_typed)
     domain = _DOMAIN_ALIASES.get(domain, domain)

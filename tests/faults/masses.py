@@ -10,9 +10,10 @@ from typing import Any
 from django.conf import settings
 
 from countmein.campaigns.actions.count import count
-from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import public_view
 from countmein.payments.actions.mandates import make_mandates
 from countmein.payments.models import Attempt, Charge, Mandate

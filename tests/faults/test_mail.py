@@ -15,9 +15,10 @@ from django.db import connection
 
 from countmein import schedule
 from countmein.base.clock import real_now
-from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import public_view
 from countmein.outreach import actions as outreach
 from countmein.outreach.actions import Letterhead, Post, address_lane, park_orphans, post, send

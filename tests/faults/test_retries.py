@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign, Pledge
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.rules.pledging import PledgeRefused, Reason
 from tests.conftest import Launch, Site
 from tests.faults.crowd import together

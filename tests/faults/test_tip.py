@@ -15,13 +15,14 @@ from django.db import connection, transaction
 
 from countmein.base.clock import real_now, set_offset, site_now
 from countmein.campaigns.actions.count import count, decide
-from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Campaign, Change, Move, Pledge
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import public_view
 from countmein.rules.pledging import PledgeRefused
 from tests.apps.campaigns.acts import Join, pledge_of, states

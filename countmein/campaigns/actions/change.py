@@ -10,12 +10,7 @@ from countmein.base.clock import site_now
 from countmein.campaigns.actions.choose import choose
 from countmein.campaigns.actions.confirm import held
 from countmein.campaigns.actions.give_card import require_card_wanted
-from countmein.campaigns.actions.pledge import (
-    crowds_for,
-    mandate,
-    require_payable,
-    require_transferable,
-)
+from countmein.campaigns.actions.pledge import mandate
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.changes import joins, leaves
@@ -23,6 +18,7 @@ from countmein.campaigns.gates import hold_shared
 from countmein.campaigns.kinds import BANK_TRANSFER, is_paid, pays_by_bank
 from countmein.campaigns.mandate import consent
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
+from countmein.campaigns.pledge_terms import crowd_for, require_payable, require_transferable
 from countmein.payments.actions.mandates import (
     drop_unmade,
     want_mandates,
@@ -106,7 +102,7 @@ def _apply(campaign: Campaign, row: Pledge, body: PledgePatch) -> None:
                 detail="a pledge of several parts keeps its conditions; withdraw and pledge anew",
             )
         try:
-            (crowd,) = crowds_for(campaign, [body.condition])
+            crowd = crowd_for(campaign, body.condition)
         except ConditionRefused as refusal:
             raise PledgeRefused(
                 Reason.condition_invalid, path=refusal.path, detail=refusal.detail

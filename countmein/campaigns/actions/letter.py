@@ -8,6 +8,7 @@ from django.utils import translation
 
 from countmein.base.clock import site_now
 from countmein.campaigns import letters
+from countmein.campaigns.actions.enrol import enrol_all
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Gate, Letter, Pledge
 from countmein.members.models import Contact
@@ -28,6 +29,7 @@ def write_letters(campaign: Campaign, *, is_closing: bool = False) -> None:
     address = (campaign.target or {}).get("email")
     if not address or "signature" not in campaign.kinds:
         return
+    enrol_all(campaign)
     while _write_letter(campaign, address, is_closing=is_closing):
         pass
 

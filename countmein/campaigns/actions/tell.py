@@ -20,6 +20,7 @@ from countmein.campaigns import (
     plan_news,
     transfer_letters,
 )
+from countmein.campaigns.actions.enrol import enrol_newcomers
 from countmein.campaigns.kinds import pays_by_bank
 from countmein.campaigns.models import (
     LIVE_STATES,
@@ -33,7 +34,7 @@ from countmein.campaigns.models import (
     Tally,
     Ticket,
 )
-from countmein.members.models import Contact
+from countmein.members.models import Contact, Member
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
 from countmein.payments.models import BANK, Charge, ChargeState, Mandate, MandateState, Refund
@@ -56,6 +57,7 @@ def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
     rows = list(
         Pledge.objects.filter(lane=campaign.lane, id__in=[uuid.UUID(i) for i in pledge_ids])
     )
+    enrol_newcomers(rows)
     if topic == "confirm":
         rows = _within_allowance(rows)
     languages = _languages(rows)
@@ -189,15 +191,20 @@ def _languages(rows: Sequence[Pledge]) -> dict[tuple[int, uuid.UUID], str]:
 def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     """Leave out addresses that have had their share of confirmation mails today."""
     since = real_now() - timedelta(days=1)
-    members = {row.member_id: row.person_lane for row in rows}
-    contacts = dict(
-        Contact.objects.filter(lane__in=set(members.values()), member_id__in=members).values_list(
-            "id", "member_id"
-        )
+    lanes = {row.person_lane for row in rows}
+    boxes = {row.mailbox for row in rows}
+    members = dict(
+        Member.objects.filter(lane__in=lanes, mailbox__in=boxes).values_list("id", "mailbox")
     )
-    had: dict[uuid.UUID, int] = {}
+    contacts = {
+        contact: members[member]
+        for contact, member in Contact.objects.filter(
+            lane__in=lanes, member_id__in=members
+        ).values_list("id", "member_id")
+    }
+    had: dict[str, int] = {}
     for contact in Delivery.objects.filter(
-        lane__in=set(members.values()),
+        lane__in=lanes,
         contact_id__in=contacts,
         topic="confirm",
         queued_at__gt=since,
@@ -205,8 +212,8 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
         had[contacts[contact]] = had.get(contacts[contact], 0) + 1
     allowed = []
     for row in rows:
-        had[row.member_id] = had.get(row.member_id, 0) + 1
-        if had[row.member_id] <= CONFIRMATIONS_A_DAY:
+        had[row.mailbox] = had.get(row.mailbox, 0) + 1
+        if had[row.mailbox] <= CONFIRMATIONS_A_DAY:
             allowed.append(row)
     return allowed
 

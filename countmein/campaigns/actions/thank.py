@@ -8,6 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from countmein.base.jobs import defer, job
+from countmein.campaigns.actions.enrol import enrol_newcomers
 from countmein.campaigns.links import campaign_url, manage_url
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.members.models import Contact
@@ -55,6 +56,7 @@ def thank_slice(
     batch = list(rows[:SLICE])
     if not batch:
         return
+    enrol_newcomers(batch)
     post(_posts(campaign, batch, thank_id=thank_id, subject=subject, text=text))
     if len(batch) == SLICE:
         defer(

@@ -19,17 +19,15 @@ from countmein.base.http import Peer, peer
 from countmein.base.idempotency import Kept, KeyReused, once, request_digest
 from countmein.base.limits import Limit
 from countmein.base.problems import Fault, Problem, Refused, not_found, too_many
+from countmein.campaigns.pledge_door import checked_key
 from countmein.members.actions import organiser_of
 from countmein.members.models import Organiser
 from countmein.web.api.door import StrictJson, unauthorised
 
 MAX_LISTED: Final = 1_000
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _CODE: Final = re.compile(r"[0-9a-z]{1,32}")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Two hundred honest people behind one address must get in; twenty times that is a flood.
-_PLEDGES_BY_ADDRESS: Final = Limit(count=20 * 250, window_seconds=300)
 _WRITES_BY_TOKEN: Final = Limit(count=100, window_seconds=1)
 
 
@@ -85,15 +83,6 @@ def actor_of(request: HttpRequest) -> Actor:
     return actor
 
 
-def require_calm(request: HttpRequest) -> None:
-    """Refuse a flood of pledges from one address; this machine itself may, in the sandbox."""
-    sender = peer_of(request)
-    if settings.SANDBOX and sender.is_direct_loopback:
-        return
-    if wait := _PLEDGES_BY_ADDRESS.take(sender.address):
-        raise Refused(too_many(wait))
-
-
 def peer_of(request: HttpRequest) -> Peer:
     """The sender of a request, as limits count it."""
     return peer(
@@ -106,21 +95,7 @@ def peer_of(request: HttpRequest) -> Peer:
 def key_of(request: HttpRequest) -> str | None:
     """The idempotency key, if one was sent. Raises Refused for one that no client should send."""
     key = request.headers.get("Idempotency-Key")
-    if not key:
-        return None
-    if not _KEY.fullmatch(key):
-        detail = "An Idempotency-Key is 1 to 200 visible ASCII characters."
-        raise Refused(Problem(status=400, reason="key_invalid", detail=detail))
-    return key
-
-
-def required_key_of(request: HttpRequest) -> str:
-    """The idempotency key. Raises Refused where there is none."""
-    key = key_of(request)
-    if key is None:
-        detail = "Send an Idempotency-Key, so that a repeat is no second pledge."
-        raise Refused(Problem(status=422, reason="key_missing", detail=detail))
-    return key
+    return checked_key(key) if key else None
 
 
 def require_code(code: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
@@ -19,6 +17,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
+from countmein.base import strict_json
+from countmein.base.group_commit import Full
 from countmein.base.problems import (
     MEDIA_TYPE,
     Fault,
@@ -32,26 +32,13 @@ from countmein.campaigns.actions.confirm import TokenWrong
 from countmein.campaigns.actions.fail import PaymentRefused
 from countmein.campaigns.actions.vote import VoteRefused
 from countmein.campaigns.bodies import BODY_LIMIT_BYTES, body_limit_bytes
-from countmein.campaigns.faults import fault_of
+from countmein.campaigns.faults import fault_of, invalid, refusal
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.terms import TermsRefused
-from countmein.rules.pledging import PledgeRefused, Reason
+from countmein.rules.pledging import PledgeRefused
 from countmein.web.api.schema import published
 
 _log = logging.getLogger(__name__)
-
-#: Refusals that speak of where things stand, not of what was sent.
-_CONFLICTS: Final = frozenset(
-    {
-        Reason.campaign_closed,
-        Reason.already_pledged,
-        Reason.key_reused,
-        Reason.latched,
-        Reason.pledge_held,
-        Reason.pledge_closed,
-        Reason.choice_closed,
-    }
-)
 
 
 class StrictJson(Parser):
@@ -59,42 +46,11 @@ class StrictJson(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         """Return the parsed body. Raises Refused for a wrong media type, size or spelling."""
-        limit = body_limit_bytes(request.path)
-        if len(request.body) > limit:
-            raise Refused(too_large(limit))
-        if not _is_json(request):
-            detail = "Send application/json in UTF-8."
-            raise Refused(Problem(status=415, reason="not_json", detail=detail))
-        try:
-            return json.loads(
-                request.body.decode(),
-                object_pairs_hook=_object,
-                parse_constant=_no_constant,
-            )
-        except (ValueError, RecursionError) as error:
-            raise Refused(_malformed()) from error
-
-
-def _malformed() -> Problem:
-    detail = "The body is not one JSON value in UTF-8."
-    return Problem(status=400, reason="malformed_json", detail=detail)
-
-
-def _is_json(request: HttpRequest) -> bool:
-    charset = (request.content_params or {}).get("charset", "utf-8")
-    return request.content_type == "application/json" and charset.lower() in ("utf-8", "utf8")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        # Two readers would take two different values.
-        raise ValueError("a key stands twice")
-    return read
-
-
-def _no_constant(_word: str) -> float:
-    raise ValueError("not a JSON number")
+        return strict_json.read(
+            request.body,
+            content_type=request.headers.get("Content-Type", ""),
+            limit_bytes=body_limit_bytes(request.path),
+        )
 
 
 class Door(NinjaAPI):
@@ -156,11 +112,11 @@ def problem_of(error: Exception) -> Problem:
         case Refused(problem=problem):
             return problem
         case TermsRefused(errors=errors):
-            return _invalid(errors)
+            return invalid(errors)
         case PledgeRefused():
             return refusal(error)
         case PaymentRefused(field=field):
-            return _invalid((Fault(path=field, reason="payment_unfit", detail=str(error)),))
+            return invalid((Fault(path=field, reason="payment_unfit", detail=str(error)),))
         case VoteRefused(reason=reason):
             status = 422 if reason == "choice_unknown" else 409
             detail = reason.replace("_", " ")
@@ -170,15 +126,17 @@ def problem_of(error: Exception) -> Problem:
         case TokenWrong():
             return not_found()
         case ValidationError(errors=[{"type": "missing", "loc": ("body", _)}, *_]):
-            return _malformed()
+            return strict_json.malformed()
         case ValidationError():
-            return _invalid(tuple(_fault(found) for found in error.errors))
+            return invalid(tuple(_fault(found) for found in error.errors))
         case AuthenticationError():
             return unauthorised()
         case RequestDataTooBig():
             return too_large(BODY_LIMIT_BYTES)
         case UnreadablePostError() | RawPostDataException():
             return Problem(status=400, reason="malformed_body", detail="The body broke off.")
+        case Full():
+            return unavailable()
         case OperationalError() | InterfaceError():
             _log.warning("the database did not answer", exc_info=error)
             return unavailable()
@@ -195,36 +153,6 @@ def unauthorised() -> Problem:
         detail="Send a valid token: Authorization: Bearer …",
         headers={"WWW-Authenticate": "Bearer"},
     )
-
-
-def refusal(refused: PledgeRefused) -> Problem:
-    """A refusal of the law, with the field it names."""
-    detail = refused.detail or str(refused.reason).replace("_", " ")
-    errors: tuple[Fault, ...] = ()
-    if refused.path is not None:
-        errors = (Fault(path=refused.path, reason=refused.reason, detail=detail),)
-    status = 409 if refused.reason in _CONFLICTS else 422
-    return Problem(status=status, reason=refused.reason, detail=detail, errors=errors)
-
-
-def _invalid(faults: tuple[Fault, ...]) -> Problem:
-    reason = _headline(faults)
-    status = 409 if reason == "already_launched" else 422
-    detail = "; ".join(f"{fault.path}: {fault.detail}" for fault in faults[:5])
-    return Problem(status=status, reason=reason, detail=detail, errors=faults)
-
-
-def _headline(faults: tuple[Fault, ...]) -> str:
-    """One word for all the faults: the first that says more than `invalid`."""
-    for fault in faults:
-        if fault.reason in ("already_launched", "address_invalid", "fallback_unknown"):
-            return fault.reason
-        segments = re.split(r"[.\[]", fault.path)
-        if segments[0] == "rule":
-            return "rule_invalid"
-        if "condition" in segments:
-            return "condition_invalid"
-    return "invalid"
 
 
 def _fault(found: dict[str, Any]) -> Fault:

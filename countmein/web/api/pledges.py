@@ -9,12 +9,12 @@ from django.utils.translation import get_language
 from ninja import Router
 
 from countmein.base.problems import Refused, not_found
-from countmein.campaigns import models, own_pledge, queries
-from countmein.campaigns.actions import change, confirm, pledge, vote, withdraw
+from countmein.campaigns import models, own_pledge, pledge_door, queries
+from countmein.campaigns.actions import change, confirm, vote, withdraw
 from countmein.campaigns.after_bodies import VoteBody
 from countmein.campaigns.bodies import ConfirmBody, PledgeBody, PledgePatch
 from countmein.campaigns.plan_queries import own_ballots
-from countmein.rules.pledging import PledgeRefused
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.web.api import answers
 from countmein.web.api.asking import (
     BEARER,
@@ -25,11 +25,10 @@ from countmein.web.api.asking import (
     acting,
     answer,
     capped,
+    peer_of,
     remembered,
-    require_calm,
     require_code,
     require_no_body,
-    required_key_of,
 )
 from countmein.web.api.campaigns import own_campaign
 from countmein.web.api.plan_b_answers import OwnBallots
@@ -47,15 +46,13 @@ _PRIVATE: Final = "no-store"
 def make_pledge(request: HttpRequest, code: str, body: PledgeBody) -> HttpResponse:
     """Pledge. 201 means durable; the same key and body get the same answer again."""
     if acting(request) is None:
-        require_calm(request)
-    key = required_key_of(request)
+        pledge_door.require_calm(peer_of(request))
+    key = pledge_door.require_key(request.headers.get("Idempotency-Key"))
     campaign = queries.campaign_by_code(require_code(code))
     if campaign is None:
         raise Refused(not_found())
-    wanted = pledge.PledgeRequest(body=body, key=key, language=get_language() or "en-gb")
-    (outcome,) = pledge.pledge(campaign=campaign, requests=[wanted])
-    if isinstance(outcome, PledgeRefused):
-        raise outcome
+    wanted = PledgeRequest(body=body, key=key, language=get_language() or "en-gb")
+    outcome = pledge_door.take(campaign, wanted)
     said = answers.NewPledge.model_validate(outcome.body)
     headers = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
     return answer(said, status=201, headers=headers)

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from countmein.base.clock import site_now
+from countmein.campaigns import pledge_door
 from countmein.members.actions import token_for
 from countmein.members.models import Organiser
 from countmein.web.api import asking
@@ -61,7 +62,7 @@ class Program:
 @pytest.fixture(autouse=True)
 def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins with nobody having asked for anything."""
-    for limit in (asking._PLEDGES_BY_ADDRESS, asking._WRITES_BY_TOKEN):
+    for limit in (pledge_door._BY_ADDRESS, asking._WRITES_BY_TOKEN):
         limit._windows.clear()
 
 

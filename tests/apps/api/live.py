@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from django.db import connections
 
+from countmein.campaigns import pledge_door
 from countmein.intake.app import Intake
 
 
@@ -113,7 +114,12 @@ def serving() -> Iterator[Live]:
 
 def close_connections_of(intake: Intake) -> None:
     """Close the database connections of the server's threads, so that tables can be emptied."""
-    for pool, count in (*intake._pages.executors, (intake._tallies._threads, 2)):
+    lanes = pledge_door._together._lanes
+    for pool, count in (
+        *intake._pages.executors,
+        (intake._tallies._threads, 2),
+        (lanes, lanes._max_workers),
+    ):
         barrier = threading.Barrier(count)
 
         def close(barrier: threading.Barrier = barrier) -> None:
@@ -122,7 +128,8 @@ def close_connections_of(intake: Intake) -> None:
 
         for future in [pool.submit(close) for _ in range(count)]:
             future.result(timeout=10)
-        pool.shutdown()
+        if pool is not lanes:  # the process has one set of them
+            pool.shutdown()
 
 
 def poll(is_so: Callable[[], Any], *, seconds: float = 10.0) -> None:

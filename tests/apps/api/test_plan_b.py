@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from countmein.campaigns.actions.pledge import PledgeRequest
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign
+from countmein.campaigns.pledge_terms import PledgeRequest
 from tests.apps.api.conftest import Opened, Program, problem, terms
 from tests.apps.campaigns.plans import CARD, asked, paid
 from tests.conftest import Site

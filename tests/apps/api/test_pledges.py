@@ -8,6 +8,7 @@ import pytest
 
 from countmein.base.clock import set_offset
 from countmein.base.limits import Limit
+from countmein.campaigns import pledge_door
 from countmein.campaigns.links import confirm_token_of
 from countmein.campaigns.models import Pledge
 from countmein.members.models import Organiser
@@ -259,7 +260,7 @@ def test_nobody_pledges_to_a_draft(program: Program, anonymous: Program) -> None
 def test_a_flood_from_one_address_is_slowed_but_not_this_machine_in_the_sandbox(
     opened: Opened, anonymous: Program, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_PLEDGES_BY_ADDRESS", Limit(count=2, window_seconds=300))
+    monkeypatch.setattr(pledge_door, "_BY_ADDRESS", Limit(count=2, window_seconds=300))
     url = f"/campaigns/{opened()}/pledges"
     for number in range(5):
         assert 201 == anonymous.post(url, signature(f"b{number}"), key=str(number)).status_code
@@ -281,7 +282,7 @@ def test_a_flood_from_one_address_is_slowed_but_not_this_machine_in_the_sandbox(
 def test_a_header_from_nobody_we_trust_says_nothing(
     opened: Opened, anonymous: Program, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_PLEDGES_BY_ADDRESS", Limit(count=1, window_seconds=300))
+    monkeypatch.setattr(pledge_door, "_BY_ADDRESS", Limit(count=1, window_seconds=300))
     settings.SANDBOX = False
     url = f"/campaigns/{opened()}/pledges"
     statuses = [
@@ -301,7 +302,7 @@ def test_a_token_has_its_own_limit(
 ) -> None:
     code = opened()
     settings.SANDBOX = False
-    monkeypatch.setattr(asking, "_PLEDGES_BY_ADDRESS", Limit(count=0, window_seconds=300))
+    monkeypatch.setattr(pledge_door, "_BY_ADDRESS", Limit(count=0, window_seconds=300))
     monkeypatch.setattr(asking, "_WRITES_BY_TOKEN", Limit(count=1, window_seconds=1))
     made = program.post(f"/campaigns/{code}/pledges", signature(), key="1")
     assert 201 == made.status_code, made.content

@@ -97,7 +97,6 @@ def _paid_pledge(campaign: Campaign, crowd: Crowd, amount: int, fallback: str) -
         crowd_id=crowd.id,
         accepted={"money": amount},
         mailbox=id.hex,
-        member_id=id,
         contact_id=id,
         fallback=fallback,
         at=now,

@@ -1,0 +1,127 @@
+"""The fast door to pledge through: the same body, verb, answers and refusals as the API's own.
+
+It takes what a surge is made of, pledges as JSON from nobody in particular. Whoever shows a token
+or a cookie, and whatever looks unusual, goes through Django to the same verb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.utils.translation.trans_real import get_language_from_request
+
+from countmein.base.group_commit import Full
+from countmein.base.http import is_trusted, peer
+from countmein.base.problems import MEDIA_TYPE, Problem, Refused, not_found, unavailable
+from countmein.campaigns import pledge_door
+from countmein.campaigns.actions.pledge import Answer
+from countmein.campaigns.faults import refusal
+from countmein.campaigns.pledge_terms import PledgeRequest
+from countmein.rules.pledging import PledgeRefused
+
+_PATH: Final = re.compile(r"/api/v1/campaigns/([0-9a-z]{1,32})/pledges")
+#: Headers that this door understands, or that have no say here.
+_READ: Final = frozenset(
+    {
+        b"content-type",
+        b"idempotency-key",
+        b"accept-language",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    }
+)
+_SLOW: Final = frozenset({b"authorization", b"cookie", b"expect"})
+
+_log = logging.getLogger(__name__)
+
+
+def code_of(scope: Any) -> str | None:
+    """The campaign to which this request pledges, if it is one for this door."""
+    if scope["method"] != "POST" or scope["query_string"]:
+        return None
+    match = _PATH.fullmatch(scope["path"])
+    if match is None or (settings.SECURE_SSL_REDIRECT and not _is_secure(scope)):
+        return None
+    seen: set[bytes] = set()
+    for name, _value in scope["headers"]:
+        if name in _SLOW or name in seen:
+            return None
+        if name in _READ:
+            seen.add(name)
+    return match[1]
+
+
+def _is_secure(scope: Any) -> bool:
+    is_proxy = is_trusted(_remote(scope), settings.TRUSTED_PROXIES)
+    return is_proxy and (b"x-forwarded-proto", b"https") in scope["headers"]
+
+
+def _remote(scope: Any) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+async def pledge(code: str, scope: Any, body: bytes) -> tuple[int, bytes, str, dict[str, str]]:
+    """Take a pledge; answer with status, body, media type and headers."""
+    asked = dict(scope["headers"])
+    language = _language(asked.get(b"accept-language", b"").decode("latin1"))
+    headers = {"Vary": "Accept-Language", "Content-Language": language}
+    try:
+        answer = await _pledge(code, asked, _remote(scope), body, language=language)
+    except Exception as error:
+        problem = _problem_of(error)
+        return problem.status, problem.body(), MEDIA_TYPE, {**headers, **problem.headers}
+    if answer.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    said = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
+    return 201, said.encode(), "application/json", headers
+
+
+async def _pledge(
+    code: str, headers: dict[bytes, bytes], remote: str, raw: bytes, *, language: str
+) -> Answer:
+    content_type = headers.get(b"content-type", b"").decode("latin1")
+    body = pledge_door.body_of(raw, content_type=content_type)
+    forwarded_for = headers.get(b"x-forwarded-for", b"").decode("latin1")
+    trusted = settings.TRUSTED_PROXIES
+    pledge_door.require_calm(peer(remote=remote, forwarded_for=forwarded_for, trusted=trusted))
+    key = pledge_door.require_key(headers.get(b"idempotency-key", b"").decode("latin1"))
+    campaign = pledge_door.KNOWN.get(code)
+    if campaign is None:
+        loop = asyncio.get_running_loop()
+        campaign = await loop.run_in_executor(None, pledge_door.KNOWN.look_up, code)
+    if campaign is None:
+        raise Refused(not_found())
+    wanted = PledgeRequest(body=body, key=key, language=language)
+    return await pledge_door.ask(campaign, wanted)
+
+
+@lru_cache(maxsize=1_000)
+def _language(accepted: str) -> str:
+    """The site's language for such a visitor."""
+    asked: Any = SimpleNamespace(COOKIES={}, META={"HTTP_ACCEPT_LANGUAGE": accepted})
+    return get_language_from_request(asked)
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case Refused(problem=problem):
+            return problem
+        case PledgeRefused():
+            return refusal(error)
+        case Full():
+            return unavailable()
+        case OperationalError() | InterfaceError():
+            _log.warning("the database did not answer", exc_info=error)
+            return unavailable()
+        case _:
+            _log.error("a pledge failed", exc_info=error)
+            return Problem(status=500, reason="fault", detail="This is our fault; it is logged.")
