@@ -6,6 +6,13 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
+
+#: By this a view says that everybody without a session is answered alike, so that the intake may
+#: share the answer; the intake takes it off before anything leaves the process.
+SHARED_HEADER: Final = "X-Countmein-Shared"
+#: By this the form's door says that it is full; the intake answers with what the visitor sent.
+FULL_HEADER: Final = "X-Countmein-Full"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: One household or server gets a whole /64, so limits count that, not the single address.

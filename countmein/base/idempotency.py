@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +17,7 @@ from countmein.base.clock import real_now
 from countmein.base.models import KeptAnswer
 
 KEPT_FOR: Final = timedelta(hours=24)
+_FORM_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,100}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +66,13 @@ def forget_old() -> int:
     """Delete answers that are older than a day; return how many."""
     count, _ = KeptAnswer.objects.filter(kept_at__lt=real_now() - KEPT_FOR).delete()
     return count
+
+
+def new_form_key() -> str:
+    """A key for a form, so that sending it twice is sending it once."""
+    return secrets.token_urlsafe(24)
+
+
+def is_form_key(sent: str) -> bool:
+    """Whether this can be the key of a form of ours."""
+    return _FORM_KEY.fullmatch(sent) is not None

@@ -6,38 +6,38 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import time
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from countmein.base import metrics
 from countmein.base.http import is_trusted
-from countmein.base.metrics import Gauge
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
-from countmein.campaigns.bodies import body_limit_bytes
+from countmein.campaigns.bodies import PLEDGE_LIMIT_BYTES, body_limit_bytes
 from countmein.intake import pledging
+from countmein.intake.cache import Headers, Page, Reply, Shared
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
 from countmein.intake.measured import DOOR, measured
+from countmein.intake.overload import FormDoor, form_code
+from countmein.intake.pages import Message, Pages, Receive, Scope, Send
+from countmein.intake.routes import Level, Route, route_of, written
+from countmein.intake.sharing import as_nobody, shared_key
+from countmein.intake.shedding import STREAM_RETRY_SECONDS, Gauge, shed
 from countmein.intake.tallies import connect, look
 from countmein.watch import rounds
 from countmein.watch.reports import part
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
-#: Threads that run Django; each keeps a database connection.
-_PAGE_THREADS: Final = 16
 #: A body that is too long is read on so far, so that the sender hears the answer.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
-_WATCHERS: Final = Gauge("countmein_live_watchers", "Readers of live tallies at this moment")
+_WATCHERS: Final = metrics.Gauge(
+    "countmein_live_watchers", "Readers of live tallies at this moment"
+)
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
 _FORWARDED: Final = frozenset(
@@ -49,8 +49,11 @@ class Intake:
     """One ASGI callable for the whole site."""
 
     def __init__(self, *, pages: Any) -> None:
-        self._pages = WSGIMiddleware(pages, workers=_PAGE_THREADS)
-        self._tallies = Tallies(look=look, connect=connect)
+        self._pages = Pages(pages)
+        self._shared = Shared()
+        self._forms = FormDoor()
+        self._tallies = Tallies(look=look, connect=connect, on_change=self._changed)
+        self._gauge = Gauge(waiting=lambda: self._pages.waiting, on_shed=self._tallies.shed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,8 +69,11 @@ class Intake:
         self._drain_on_stop()
         if name := part():
             rounds.begin(rounds.OF_THE_WEB, part=name)
+        self._tallies.listen()
+        gauge = asyncio.ensure_future(self._gauge.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        gauge.cancel()
         self._tallies.drain()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -102,16 +108,73 @@ class Intake:
         if match := _EVENTS.fullmatch(path):
             await self._stream(match[1], scope, receive, send)
             return
+        if code := pledging.code_of(scope):
+            await _pledge(code, scope, receive, send)
+            return
+        route = route_of(scope["method"], path, scope["query_string"])
+        if await self._share(route, scope, send):
+            return
+        if self._gauge.level >= route.sheds_at:
+            await _say(send, shed())
+            return
         body = await _read_body(receive, limit_bytes=body_limit_bytes(path))
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
             return
-        if code := pledging.code_of(scope):
-            status, said, media_type, more = await pledging.pledge(code, scope, body)
-            await _reply(send, status, said, media_type.encode(), _encoded(more))
-            return
         scope[DOOR] = "pages"
-        await self._pages(_plain(scope, body), _replay(body, receive), send)  # type: ignore[arg-type]
+        if code := form_code(scope["method"], path):
+            await self._take_form(code, scope, body, send)
+            return
+        await self._pages(
+            _plain(scope, body),
+            _replay(body, receive),
+            send,
+            is_promised=route.is_promised,
+            before=lambda status: self._wrote(scope, status),
+        )
+
+    async def _take_form(self, code: str, scope: Scope, body: bytes, send: Send) -> None:
+        """Let a filled form in when it is its turn, or give back what was typed."""
+        plain = _plain(scope, body)
+        reply = await self._forms.take(
+            code, plain, body, lambda: self._pages.reply(plain, body, is_promised=True)
+        )
+        await _pass_on(reply, send)
+
+    def _wrote(self, scope: Scope, status: int) -> None:
+        """Whoever wrote reads what they wrote; lists show it too."""
+        if status < 400 and (code := written(scope["method"], scope["path"])):
+            self._shared.changed(code)
+            self._shared.changed("")
+
+    async def _share(self, route: Route, scope: Scope, send: Send) -> bool:
+        """Answer with a page that is the same for everybody; False: this one asks for themselves.
+
+        What is shed is still answered from what is kept, but not asked for anew.
+        """
+        plain = _plain(scope, b"")
+        key = shared_key(plain, route)
+        if key is None:
+            return False
+        page = await self._shared.get(
+            key,
+            lambda: self._pages.reply(as_nobody(plain, key)),
+            is_file=route.is_file,
+            may_ask=self._gauge.level < route.sheds_at,
+        )
+        if page is None:
+            return False
+        if isinstance(page, Page):
+            known = dict(scope["headers"]).get(b"if-none-match", b"")
+            page = page.reply(if_none_match=known, now=time.monotonic())
+        await _pass_on(page, send, is_head=scope["method"] == "HEAD")
+        return True
+
+    def _changed(self, code: str) -> None:
+        if code:
+            self._shared.changed(code)
+        else:
+            self._shared.everything_changed()
 
     async def _stream(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
@@ -121,6 +184,9 @@ class Intake:
                 send,
                 Problem(status=405, reason="method_not_allowed", detail=detail, headers=headers),
             )
+            return
+        if self._gauge.level >= Level.COUNTERS:
+            await _say(send, shed())
             return
         try:
             watcher = await self._tallies.watch(code)
@@ -140,6 +206,15 @@ class Intake:
             self._tallies.leave(code, watcher)
 
 
+async def _pledge(code: str, scope: Scope, receive: Receive, send: Send) -> None:
+    body = await _read_body(receive, limit_bytes=PLEDGE_LIMIT_BYTES)
+    if body is None:
+        await _say(send, too_large(PLEDGE_LIMIT_BYTES))
+        return
+    status, said, media_type, more = await pledging.pledge(code, scope, body)
+    await _reply(send, status, said, media_type.encode(), _encoded(more))
+
+
 async def _pour(watcher: Watcher, send: Send) -> None:
     headers = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -150,13 +225,16 @@ async def _pour(watcher: Watcher, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     while not watcher.is_closed:
-        tally = await watcher.next()
+        event = await watcher.next()
         if watcher.is_closed:
             break
-        event = b": still here\n\n" if tally is None else b"event: tally\ndata: %b\n\n" % tally
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-        if tally is not None:
+        said = b": still here\n\n" if event is None else event
+        await send({"type": "http.response.body", "body": said, "more_body": True})
+        if event is not None:
             await watcher.rest(PACE_SECONDS)
+    if watcher.is_shed:
+        retry = b"retry: %d\n\n" % (STREAM_RETRY_SECONDS * 1000)
+        await send({"type": "http.response.body", "body": retry, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -230,6 +308,12 @@ def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
 async def _say(send: Send, problem: Problem) -> None:
     headers = _encoded(problem.headers)
     await _reply(send, problem.status, problem.body(), MEDIA_TYPE.encode(), headers)
+
+
+async def _pass_on(reply: Reply, send: Send, *, is_head: bool = False) -> None:
+    """Send an answer as it was given."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "http.response.body", "body": b"" if is_head else reply.body})
 
 
 def _encoded(headers: Mapping[str, str]) -> Headers:

@@ -27,21 +27,23 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """One client's slot for the tally it has not been sent yet."""
+    """One client's slot for the event it has not been sent yet."""
 
     def __init__(self) -> None:
-        self._tally: bytes | None = None
+        self._event: bytes | None = None
         self._news = asyncio.Event()
         self._closed = asyncio.Event()
+        #: Whether the process asks the client to come again later.
+        self.is_shed = False
 
     @property
     def is_closed(self) -> bool:
         """Whether the client has gone, or the process is about to."""
         return self._closed.is_set()
 
-    def put(self, tally: bytes) -> None:
-        """Leave a tally; one that was not taken in time is forgotten."""
-        self._tally = tally
+    def put(self, event: bytes) -> None:
+        """Leave an event; one that was not taken in time is forgotten."""
+        self._event = event
         self._news.set()
 
     def close(self) -> None:
@@ -50,12 +52,12 @@ class Watcher:
         self._news.set()
 
     async def next(self) -> bytes | None:
-        """Wait for a tally; None when it is time for a heartbeat, or when the watcher closed."""
+        """Wait for an event; None when it is time for a heartbeat, or when the watcher closed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), HEARTBEAT_SECONDS)
         self._news.clear()
-        tally, self._tally = self._tally, None
-        return tally
+        event, self._event = self._event, None
+        return event
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not beyond the end."""
@@ -66,15 +68,24 @@ class Watcher:
 class Tallies:
     """All watchers of this process, and the one connection that hears of changes."""
 
-    def __init__(self, *, look: Look, connect: Connect) -> None:
+    def __init__(
+        self,
+        *,
+        look: Look,
+        connect: Connect,
+        on_change: Callable[[str], None] = lambda _code: None,
+    ) -> None:
         self._look = look
         self._connect = connect
+        #: Told the code of each campaign that changed; empty if anything may have.
+        self._on_change = on_change
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._looking: dict[str, asyncio.Task[bytes | None]] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._is_draining = False
+        self._is_heard = False
         # Two, so that one campaign's slow look does not hold up all the others.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tally")
 
@@ -86,18 +97,18 @@ class Tallies:
         watcher = Watcher()
         if self._is_draining:
             watcher.close()
-        self._listen()
+        self.listen()
         # Registered before the look: a change in between is then heard.
         self._watchers[code].add(watcher)
         try:
-            tally = await self._see(code)
+            event = await self._see(code)
         except BaseException:
             self.leave(code, watcher)
             raise
-        if tally is None:
+        if event is None:
             self.leave(code, watcher)
             return None
-        watcher.put(tally)
+        watcher.put(event)
         return watcher
 
     def leave(self, code: str, watcher: Watcher) -> None:
@@ -116,6 +127,13 @@ class Tallies:
             if task is not None:
                 task.cancel()
 
+    def shed(self) -> None:
+        """End every stream, and ask its client to come again later."""
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.is_shed = True
+                watcher.close()
+
     async def _see(self, code: str) -> bytes | None:
         """Look at a campaign; all who ask while a look is under way share its answer."""
         task = self._looking.get(code)
@@ -127,10 +145,13 @@ class Tallies:
         return await asyncio.shield(task)
 
     async def _look_in_thread(self, code: str) -> bytes | None:
+        """The campaign's tally as an event, encoded once for all who watch."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._look, code)
+        tally = await loop.run_in_executor(self._threads, self._look, code)
+        return None if tally is None else b"event: tally\ndata: %b\n\n" % tally
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Begin to hear of changes, unless that has begun."""
         if self._listener is None and not self._is_draining:
             self._listener = asyncio.ensure_future(self._hear_for_ever())
 
@@ -140,15 +161,18 @@ class Tallies:
             try:
                 async with await self._connect() as connection:
                     await connection.execute("LISTEN tally")
-                    failures = 0
+                    failures, self._is_heard = 0, True
                     # Whatever was announced while nobody listened is caught up with now.
+                    self._on_change("")
                     for code in list(self._watchers):
                         self._refresh(code)
                     async for notice in connection.notifies():
+                        self._on_change(notice.payload)
                         self._refresh(notice.payload)
             except Exception as error:
                 # Whatever it is, a site whose meters stand still for good would be worse.
                 _log.warning("tally announcements are not heard: %s", error, exc_info=error)
+            self._is_heard = False
             await asyncio.sleep(_BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS) - 1)])
             failures += 1
 
@@ -171,14 +195,14 @@ class Tallies:
                 changed.clear()
                 try:
                     # Not shared: a look begun before the change may not have seen it.
-                    tally = await self._look_in_thread(code)
+                    event = await self._look_in_thread(code)
                 except Exception as error:
                     _log.warning("a tally could not be read: %s", error)
                     changed.set()
                 else:
                     for watcher in self._watchers.get(code, ()):
-                        if tally is not None:
-                            watcher.put(tally)
+                        if event is not None:
+                            watcher.put(event)
                 await asyncio.sleep(_LOOK_PACE_SECONDS)
         finally:
             del self._changed[code]

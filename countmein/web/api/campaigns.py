@@ -31,6 +31,7 @@ from countmein.web.api.asking import (
     require_no_body,
 )
 from countmein.web.languages import spoken
+from countmein.web.shared import mark
 
 router = Router(tags=["campaigns"])
 _KEYED: Final[dict[str, Any]] = {"parameters": [KEY_PARAMETER]}
@@ -61,13 +62,13 @@ def list_campaigns(
     items, following = queries.open_list(
         state=state.value if state else None, after=after, limit=capped(limit)
     )
-    return answer(answers.CampaignList.model_validate({"items": items, "next": following}))
+    return mark(answer(answers.CampaignList.model_validate({"items": items, "next": following})))
 
 
 @router.get("/{code}", response=answers.Campaign, openapi_extra=MAY_SHOW_TOKEN)
 def show_campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Show a campaign as it stands; a draft only to its own organiser."""
-    return answer(_shown(visible(request, code)))
+    return mark(answer(_shown(visible(request, code))))
 
 
 @router.patch("/{code}", auth=BEARER, response=answers.Campaign)
@@ -123,7 +124,7 @@ def show_ledger(
     view = queries.ledger_view(
         visible(request, code), after=str(after) if after else None, limit=capped(limit)
     )
-    return answer(answers.Ledger.model_validate(view))
+    return mark(answer(answers.Ledger.model_validate(view)))
 
 
 def own_campaign(request: HttpRequest, code: str) -> models.Campaign:

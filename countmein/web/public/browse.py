@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
@@ -19,6 +18,7 @@ from countmein.web.meter import bars, nearness
 from countmein.web.payout_words import public_payments
 from countmein.web.public.page import campaign_page, live_part
 from countmein.web.public.pledging import campaign_or_404
+from countmein.web.shared import shared
 
 _ON_A_PAGE: Final = 24
 #: The welcome looks through so many open campaigns for those nearest to tipping.
@@ -39,6 +39,7 @@ _CROWD: Final = tuple(
 )
 
 
+@shared
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Welcome, with the open campaigns that are nearest to tipping."""
@@ -48,6 +49,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "public/home.html", context)
 
 
+@shared
 @require_safe
 def campaigns(request: HttpRequest) -> HttpResponse:
     """List the campaigns in one state, or all of them."""
@@ -76,12 +78,14 @@ def campaigns(request: HttpRequest) -> HttpResponse:
     return render(request, "public/campaigns.html", context)
 
 
+@shared
 @require_safe
 def how(request: HttpRequest) -> HttpResponse:
     """Say in a page how it works."""
     return render(request, "public/how.html")
 
 
+@shared
 @require_safe
 def campaign(request: HttpRequest, code: str) -> HttpResponse:
     """Show one campaign."""
@@ -90,6 +94,7 @@ def campaign(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "public/campaign.html", context)
 
 
+@shared
 @require_safe
 def meter(request: HttpRequest, code: str) -> HttpResponse:
     """Return the live part of a campaign's page, for the script that keeps it fresh."""
@@ -97,11 +102,10 @@ def meter(request: HttpRequest, code: str) -> HttpResponse:
     view = queries.public_view(row)
     answer = render(request, "parts/live.html", live_part(row, view))
     answer["X-Campaign-State"] = view["state"]
-    # One answer a second serves all who watch through the same cache.
-    patch_cache_control(answer, public=True, max_age=1)
     return answer
 
 
+@shared
 @require_safe
 def ledger(request: HttpRequest, code: str) -> HttpResponse:
     """Show a campaign's books."""

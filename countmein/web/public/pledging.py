@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import secrets
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,6 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from countmein.base.clock import site_now
+from countmein.base.group_commit import Full
+from countmein.base.http import FULL_HEADER
+from countmein.base.idempotency import is_form_key, new_form_key
 from countmein.campaigns import pledge_door, queries
 from countmein.campaigns.mandate import latest_charge_at, latest_transfer_at
 from countmein.campaigns.models import Campaign
@@ -21,8 +22,6 @@ from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled
 from countmein.web.public import pledge_form
-
-_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,100}")
 
 
 def campaign_or_404(code: str) -> Campaign:
@@ -39,7 +38,7 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
     """Show the form, or take the pledge and go on to its page."""
     campaign = campaign_or_404(code)
     if request.method != "POST":
-        return _shown(request, campaign, pledge_form.first_filled(campaign), key=_new_key())
+        return _shown(request, campaign, pledge_form.first_filled(campaign), key=new_form_key())
     filled, key = Filled.of(request.POST), _key(request.POST.get("key", ""))
     body = pledge_form.body_of(campaign, filled)
     if body is None:
@@ -47,9 +46,12 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
     asked = PledgeRequest(body=body, key=f"web:{key}", language=get_language() or "en-gb")
     try:
         answer = pledge_door.take(campaign, asked)
+    except Full:
+        # The intake gives the visitor back what they typed; see intake/overload.py.
+        return HttpResponse(status=503, headers={FULL_HEADER: "1", "Retry-After": "5"})
     except PledgeRefused as refused:
         pledge_form.refuse(filled, refused)
-        key = _new_key() if refused.reason == Reason.key_reused else key
+        key = new_form_key() if refused.reason == Reason.key_reused else key
         return _shown(request, campaign, filled, key=key, status=422)
     if answer.body["secure_url"]:
         # The pledge stands; what is missing is the card, on the provider's own page.
@@ -80,11 +82,7 @@ def _shown(
 
 def _key(sent: str) -> str:
     """The key of the form that was sent; a mangled one is replaced."""
-    return sent if _KEY.fullmatch(sent) else _new_key()
-
-
-def _new_key() -> str:
-    return secrets.token_urlsafe(24)
+    return sent if is_form_key(sent) else new_form_key()
 
 
 def _thanks(state: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.i18n import set_language
 
 from countmein.web.public import (
@@ -22,7 +23,9 @@ urlpatterns = [
     path("", browse.home, name="home"),
     path("campaigns/", browse.campaigns, name="campaigns"),
     path("how/", browse.how, name="how"),
-    path("language/", set_language, name="set_language"),
+    # Needs no token: a stranger's page could change the language and nothing else, while a token in
+    # the foot of every page would make each one somebody's own.
+    path("language/", csrf_exempt(set_language), name="set_language"),
     path("c/<slug:code>/", browse.campaign, name="campaign"),
     path("c/<slug:code>/meter/", browse.meter, name="campaign_meter"),
     path("c/<slug:code>/pledge/", pledging.form, name="pledge"),

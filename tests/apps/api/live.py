@@ -116,7 +116,7 @@ def close_connections_of(intake: Intake) -> None:
     """Close the database connections of the server's threads, so that tables can be emptied."""
     lanes = pledge_door._together._lanes
     for pool, count in (
-        (intake._pages.executor, 16),
+        *intake._pages.executors,
         (intake._tallies._threads, 2),
         (lanes, lanes._max_workers),
     ):

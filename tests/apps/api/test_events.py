@@ -193,7 +193,7 @@ def test_a_header_spelt_with_an_underscore_is_not_believed(
         start("200 OK", [])
         return [b""]
 
-    live.intake._pages.app = pages
+    live.intake._pages.serve(pages)
     live.send(raw.encode())
     live.send(raw.replace("_", "-").encode())
     assert ["", "198.51.100.1"] == seen

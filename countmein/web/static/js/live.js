@@ -62,13 +62,18 @@ function refreshWords() {
   if (wordsTimer !== null || document.hidden) return;
   // Everybody who watches hears of a change at once, so they ask at different moments.
   wordsTimer = setTimeout(async () => {
-    const answer = await fetch(live.dataset.fragment).catch(() => null);
+    await askForWords();
     wordsTimer = null;
-    if (!answer?.ok) return;
-    const state = answer.headers.get("X-Campaign-State");
-    live.innerHTML = await answer.text();
-    if (state && state !== live.dataset.state) turned(state);
   }, WORDS_EVERY_MS * (0.4 + 0.6 * Math.random()));
+}
+
+async function askForWords() {
+  const answer = await fetch(live.dataset.fragment).catch(() => null);
+  if (!answer?.ok) return answer;
+  const state = answer.headers.get("X-Campaign-State");
+  live.innerHTML = await answer.text();
+  if (state && state !== live.dataset.state) turned(state);
+  return answer;
 }
 
 function turned(state) {
@@ -84,9 +89,28 @@ function turned(state) {
   }, 4000);
 }
 
+// Where no stream comes through, or the site has ended it to save its strength, the words are asked
+// for instead; the longer it is busy, the less often.
+const SLOWEST_POLL_MS = 60000;
+let pollMs = WORDS_EVERY_MS;
+let pollTimer = null;
+function poll() {
+  if (pollTimer !== null) return;
+  pollTimer = setTimeout(async () => {
+    pollTimer = null;
+    if (!document.hidden) {
+      const answer = await askForWords();
+      pollMs = answer?.ok ? WORDS_EVERY_MS : Math.min(SLOWEST_POLL_MS, 2 * pollMs);
+    }
+    if (events.readyState !== EventSource.OPEN) poll();
+  }, pollMs * (0.8 + 0.4 * Math.random()));
+}
+
+const LISTEN_AGAIN_MS = 60000; // a browser gives up for good on a stream that is refused
+let events = null;
 let isFirst = true;
-if (live?.dataset.events) {
-  const events = new EventSource(live.dataset.events);
+function listen() {
+  events = new EventSource(live.dataset.events);
   events.addEventListener("tally", (event) => {
     const tally = JSON.parse(event.data);
     show(tally);
@@ -96,4 +120,9 @@ if (live?.dataset.events) {
     }
     isFirst = false;
   });
+  events.addEventListener("error", () => {
+    poll();
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, LISTEN_AGAIN_MS);
+  });
 }
+if (live?.dataset.events) listen();
