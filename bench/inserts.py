@@ -41,14 +41,13 @@ class Inserts:
         self._next = 1
         crowd = Crowd(dsn, campaign_id=campaign.id, kind=_KIND)
         with psycopg.connect(dsn, autocommit=True) as connection:
-            for name, about in (("pledge", "id"), ("change", "pledge_id")):
+            for name in ("pledge", "change"):
                 table = f"campaigns_{name}"
                 connection.execute(f"CREATE TABLE bench_{name} (LIKE {table} INCLUDING ALL)")
                 connection.execute(
                     f"""CREATE TABLE bench_{name}_model AS SELECT * FROM {table}
-                        WHERE lane = %s AND {about} = (SELECT id FROM campaigns_pledge
-                        WHERE lane = %s AND campaign_id = %s ORDER BY at LIMIT 1) LIMIT 1""",
-                    [campaign.lane, campaign.lane, campaign.id],
+                        WHERE lane = %s AND campaign_id = %s LIMIT 1""",
+                    [campaign.lane, campaign.id],
                 )
             connection.execute(self._procedure(connection, crowd, campaign.lane))
 

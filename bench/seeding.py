@@ -6,6 +6,7 @@ columns are those of the pledge that was made, so a table that changes needs no 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg
@@ -21,6 +22,13 @@ _MAILBOX = "encode(sha256(convert_to({salt} || {n}::text, 'UTF8')), 'hex')"
 _LANE = (
     "((get_byte(sha256(decode({mailbox}, 'hex')), 0) << 4)"
     " | (get_byte(sha256(decode({mailbox}, 'hex')), 1) >> 4))"
+)
+
+
+#: How the change of the pledge that is copied is found: it came alone.
+_ITS_CHANGE = (
+    "t.lane = p.lane AND t.campaign_id = p.campaign_id AND t.crowd_id = p.crowd_id"
+    " AND t.people = 1 AND t.amount = p.amount"
 )
 
 
@@ -49,12 +57,22 @@ class Crowd:
     def grow(self, count: int, *, with_people: bool = False, with_cards: bool = False) -> None:
         """Add so many pledges; with member and contact each, and with consent and mandate each."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
+            while with_people and self._is_new(connection):
+                time.sleep(0.05)
             for first in range(self._size + 1, self._size + count + 1, _SLICE):
                 last = min(first + _SLICE - 1, self._size + count)
                 with connection.transaction():
                     self._add(connection, first, last, with_people, with_cards)
             self._size += count
             connection.execute("ANALYZE campaigns_pledge, campaigns_change")
+
+    def _is_new(self, connection: Any) -> bool:
+        """Whether the one who is copied is not among the members yet."""
+        found = connection.execute(
+            "SELECT 1 FROM campaigns_pledge WHERE campaign_id = %s AND newcomer IS NOT NULL",
+            [self._campaign_id],
+        )
+        return found.fetchone() is not None
 
     def _add(
         self, connection: Any, first: int, last: int, with_people: bool, with_cards: bool
@@ -82,11 +100,11 @@ class Crowd:
         about = "t.lane = p.lane AND t.pledge_id = p.id"
         tables = [
             ("campaigns_pledge", "t.lane = p.lane AND t.id = p.id", self.pledge_columns(lane)),
-            ("campaigns_change", about, self.change_columns(round_)),
+            ("campaigns_change", _ITS_CHANGE, self.change_columns(round_)),
         ]
         if with_people:
             tables += [
-                ("members_member", "t.id = p.member_id", self._member()),
+                ("members_member", "t.mailbox = p.mailbox", self._member()),
                 ("members_contact", "t.id = p.contact_id", self._contact()),
             ]
         if with_cards:
@@ -105,15 +123,14 @@ class Crowd:
             "code": f"'{code}' || '{self._kind:03x}' || lpad(to_hex(n), 12, '0')",
             "key": f"'seed-{self._kind}-' || n",
             "mailbox": _MAILBOX.format(salt=f"'{self._kind}-'", n="n"),
-            "member_id": id_of("n", self._kind + 0x100),
             "contact_id": id_of("n", self._kind + 0x200),
+            "newcomer": "NULL",
         }
 
     def change_columns(self, round_: int) -> dict[str, str]:
         """What the change of one pledge has of its own."""
         return {
             "id": id_of("n", self._kind + 0x100),
-            "pledge_id": id_of("n", self._kind),
             "round": str(round_),
         }
 
