@@ -21,7 +21,7 @@ from countmein.base.embedded_cluster import environment, sync, write_access
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors, settle
 
 _LOOK_SECONDS = 0.05
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0  # a killed try may be in the middle of a checkpoint
 
 
 def cluster_in(kept: Path) -> Path:

@@ -83,7 +83,7 @@ def archive(site: Live) -> None:
         row = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
         assert row is not None
         done = "SELECT coalesce(last_archived_wal >= %s, false) FROM pg_stat_archiver"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while connection.execute(done, [row[0]]).fetchone() != (True,):
             assert time.monotonic() < deadline, site.logs()
             time.sleep(0.05)

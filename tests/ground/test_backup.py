@@ -160,7 +160,7 @@ def archived(running: embedded.Running) -> None:
         assert until(lambda: connection.execute(done, [row[0]]).fetchone() == (True,))
 
 
-def until(holds: Callable[[], object], *, seconds: float = 60) -> bool:
+def until(holds: Callable[[], object], *, seconds: float = 180) -> bool:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
