@@ -26,7 +26,6 @@ _FULL: dict[str, list[str]] = {
 _SMALL: dict[str, list[str]] = {
     "clear": ["--size", "5000", "--rounds", "1"],
     "surge": ["--seconds", "2", "--rounds", "1"],
-    "live": ["--size", "50", "--seconds", "2", "--rounds", "1"],
     "settle": ["--size", "300", "--seconds", "1", "--rounds", "1"],
 }
 
