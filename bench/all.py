@@ -24,10 +24,9 @@ _FULL: dict[str, list[str]] = {
     "start": ["--rounds", "1"],
 }
 _SMALL: dict[str, list[str]] = {
-    "clear": ["--size", "20000", "--rounds", "1"],
+    "clear": ["--size", "5000", "--rounds", "1"],
     "surge": ["--seconds", "2", "--rounds", "1"],
-    "live": ["--size", "100", "--seconds", "3", "--rounds", "1"],
-    "settle": ["--size", "600", "--seconds", "1", "--rounds", "1"],
+    "settle": ["--size", "300", "--seconds", "1", "--rounds", "1"],
 }
 
 

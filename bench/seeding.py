@@ -162,7 +162,10 @@ def columns_of(connection: Any, table: str) -> dict[str, str]:
 
 
 def many_campaigns(dsn: str, *, campaign_id: str, first: int, last: int) -> None:
-    """Copy a campaign and its gate; each copy is open, and the site's last organiser's."""
+    """Copy a campaign and its gate; each copy is open, and the site's last organiser's.
+
+    Nobody has pledged to a copy, so its first round is still open.
+    """
     id = id_of("n", 0x600)
     with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
         digest = f"sha256(uuid_send({id}))"
@@ -170,7 +173,7 @@ def many_campaigns(dsn: str, *, campaign_id: str, first: int, last: int) -> None
         other = "(SELECT id FROM members_organiser ORDER BY id DESC LIMIT 1)"
         for table, changed in (
             ("campaigns_campaign", {"id": id, "code": "'many' || n", "organiser_id": other}),
-            ("campaigns_gate", {"id": id, "lane": lane}),
+            ("campaigns_gate", {"id": id, "lane": lane, "round": "1"}),
         ):
             columns = columns_of(connection, table) | changed
             connection.execute(
