@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, Sum
 
 from countmein.campaigns.changes import Part, accepted_parts, parts_of
-from countmein.campaigns.models import Campaign, Crowd, Pledge
-from countmein.campaigns.waitlist import crowds_in
+from countmein.campaigns.kinds import price_by_kind
+from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge
+from countmein.campaigns.waitlist import amounts, crowds_in
 from countmein.rules import clearing, conditions
 from countmein.rules.conditions import Aggregates
-from countmein.rules.states import PledgeState
+from countmein.rules.states import CampaignState, PledgeState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,33 @@ def collected(campaign: Campaign) -> Collected:
         if key not in out:
             stays = stays.plus(_aggregates(crowd))
     return Collected(totals=stays, out=frozenset(out))
+
+
+def is_unpaid(campaign: Campaign, gate: Gate) -> bool:
+    """Whether somebody is still to pay whose falling out could take others with them.
+
+    Once it is carried out nobody's condition is asked any more.
+    """
+    accepted = Pledge.objects.filter(
+        lane=gate.lane, campaign_id=gate.id, state=PledgeState.accepted
+    )
+    return gate.state == CampaignState.settled and gate.executing_at is None and accepted.exists()
+
+
+def at_risk_minor(campaign: Campaign, gate: Gate) -> int:
+    """What goes back of what was paid if nobody pays who has not paid yet."""
+    if not is_unpaid(campaign, gate):
+        return 0
+    out = collected(campaign).out
+    rows = Pledge.objects.filter(
+        lane=gate.lane, campaign_id=gate.id, state=PledgeState.fulfilled
+    ).filter(Q(crowd_id__in=out) | ~Q(more=[]))
+    return sum(_lost_minor(campaign, row, out) for row in rows.iterator(chunk_size=1000))
+
+
+def _lost_minor(campaign: Campaign, row: Pledge, out: frozenset[uuid.UUID]) -> int:
+    lost = [p for p in accepted_parts(row) if row.crowd_id in out or p.crowd_id in out]
+    return sum(price_by_kind(campaign, amounts(lost)).values())
 
 
 class _Sums:

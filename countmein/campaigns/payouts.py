@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Sum
 
 from countmein.campaigns.bodies import PayoutBody
+from countmein.campaigns.collected import at_risk_minor, is_unpaid
 from countmein.campaigns.models import Ballot, BallotKind, Campaign, Gate, HandOver, Move, Unproven
 from countmein.ledger import queries as books
 from countmein.payments.actions.accounts import account_of
@@ -45,6 +46,8 @@ ALONE_COUNTS: Final = timedelta(days=30)
 #: number is the stage, each further one's a hundred more.
 _TRY: Final = 100
 _YES: Final = "yes"
+#: How long a payout that waits for others to be charged rests until it is looked at again.
+_ANSWER_RESTS: Final = timedelta(hours=1)
 
 
 def terms_of(campaign: Campaign) -> PayoutBody:
@@ -124,6 +127,7 @@ def funds_of(
         paid_out_minor=_spoken_for(campaign, besides) + _set_aside_otherwise(campaign, flow),
         holdback_bp=terms.holdback_bp,
         is_refund_window_open=is_open,
+        at_risk_minor=at_risk_minor(campaign, gate),
         # The rest has gone back, or is shared out anew, so what is left is the payee's whole.
         stage_bp=(10_000,) if is_over else tuple(terms.stages_bp),
         approved_stages=1 if is_over else approved_stages(campaign),
@@ -210,9 +214,15 @@ def _paid_alone(payout: Payout) -> int:
 
 
 def look_again_at(
-    campaign: Campaign, gate: Gate, obstacles: Collection[Obstacle], account: Account
+    campaign: Campaign,
+    gate: Gate,
+    obstacles: Collection[Obstacle],
+    account: Account,
+    *,
+    now: datetime,
 ) -> datetime | None:
-    """When time alone will have changed something; None if it takes a person."""
+    """When time, or an answer about a card, may have changed something; None if it takes a
+    person."""
     rests: dict[Obstacle, Any] = {
         Obstacle.account_changed_lately: account.changed_at,
         Obstacle.owner_changed_lately: account.owner_changed_at,
@@ -220,4 +230,7 @@ def look_again_at(
     instants = [at + CHANGE_RESTS for what, at in rests.items() if what in obstacles and at]
     if Obstacle.held_back in obstacles and gate.settled_at is not None:
         instants.append(gate.settled_at + timedelta(days=terms_of(campaign).refund_days))
+        instants = [at for at in instants if at > now]
+        if is_unpaid(campaign, gate):
+            instants.append(now + _ANSWER_RESTS)
     return min(instants, default=None)

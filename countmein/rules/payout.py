@@ -83,6 +83,7 @@ class Funds:
     paid_out_minor: int = 0
     holdback_bp: int = 0
     is_refund_window_open: bool = False
+    at_risk_minor: int = 0
     stage_bp: tuple[int, ...] = (WHOLE_BP,)
     approved_stages: int = 1
 
@@ -94,6 +95,7 @@ class Funds:
             self.processor_costs_minor,
             self.commission_minor,
             self.paid_out_minor,
+            self.at_risk_minor,
         )
         if min(amounts) < 0 or self.refunded_minor + self.disputed_minor > self.collected_minor:
             raise MoneyRefused("no more goes back than came in, and nothing is negative")
@@ -120,8 +122,10 @@ class Funds:
     def held_back_minor(self) -> int:
         """The worst refunds still allowed, which must stay in the account; rounded up."""
         if not self.is_refund_window_open:
-            return 0
-        return -(-self.standing_minor * self.holdback_bp // WHOLE_BP)
+            return self.at_risk_minor
+        # Whoever is at risk may ask for it as well, but gets it back once.
+        rest_minor = max(0, self.standing_minor - self.at_risk_minor)
+        return self.at_risk_minor - (-rest_minor * self.holdback_bp // WHOLE_BP)
 
     @property
     def proven_minor(self) -> int:

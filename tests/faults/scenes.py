@@ -17,7 +17,7 @@ from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.actions.change import change
 from countmein.campaigns.actions.confirm import confirm
 from countmein.campaigns.actions.count import count, decide
-from countmein.campaigns.actions.pledge import Answer, PledgeRequest, pledge
+from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.actions.refund import paid_charges, read_refunds
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
@@ -28,6 +28,7 @@ from countmein.campaigns.gates import gate_of
 from countmein.campaigns.links import confirm_token_of
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.moves import MoveRefused
+from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.payments.actions.claims import begin, book, update
 from countmein.payments.actions.refunding import want_refunds
 from countmein.payments.models import Charge, Mandate, Refund

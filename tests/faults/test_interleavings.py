@@ -29,7 +29,7 @@ from tests.faults.scenes import OPERATIONS, Scene, Stage, come_to_rest, set_up
 from tests.faults.stepper import Said, Side, Steps, orders
 
 pytestmark = pytest.mark.slow
-ORDERS = size(8, 200)
+ORDERS = size(6, 200)
 PAIRS = [(first, second) for n, first in enumerate(OPERATIONS) for second in list(OPERATIONS)[n:]]
 
 

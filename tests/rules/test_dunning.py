@@ -10,12 +10,14 @@ from countmein.rules.dunning import (
     ASKS,
     LADDER,
     LAST_STEP,
+    Act,
     Ask,
     Decline,
     Next,
     Step,
     after_refusal,
     at_step,
+    next_act,
 )
 
 SOME = settings(max_examples=500, deadline=None)
@@ -157,3 +159,48 @@ def test_the_member_is_asked_at_every_step_but_the_last() -> None:
             assert step is not None
             asks.append(step.asks)
         assert [ASKS[kind]] * 3 + [None] == asks
+
+
+@SOME
+@given(kinds, hours, st.integers(0, LAST_STEP), st.booleans(), st.booleans())
+def test_what_is_done_next_is_the_step_that_is_due_or_the_other_card(
+    kind: Decline, now: datetime, last_step: int, is_allowed: bool, has_other_card: bool
+) -> None:
+    act = next_act(
+        kind,
+        is_allowed=is_allowed,
+        first_failed_at=FIRST,
+        has_other_card=has_other_card,
+        last_step=last_step,
+        now=now,
+    )
+    step = at_step(kind, first_failed_at=FIRST, last_step=last_step, now=now)
+    if not is_allowed:
+        assert act is Act.give_up
+    elif has_other_card or (step is not None and step.will_try):
+        assert act is Act.try_card
+    else:
+        asks = step is not None and step.asks is not None
+        assert act is (Act.ask if asks else Act.wait)
+
+
+def test_the_first_try_needs_nothing_but_the_members_word() -> None:
+    def first(*, is_allowed: bool) -> Act:
+        return next_act(
+            None,
+            is_allowed=is_allowed,
+            first_failed_at=None,
+            has_other_card=False,
+            last_step=0,
+            now=FIRST,
+        )
+
+    assert (Act.try_card, Act.give_up) == (first(is_allowed=True), first(is_allowed=False))
+
+
+@SOME
+@given(kinds, hours)
+def test_another_card_is_tried_at_once_unless_it_is_over(kind: Decline, now: datetime) -> None:
+    following = after_refusal(kind, first_failed_at=FIRST, now=now, has_other_card=True)
+    assert following.is_over is (now >= FIRST + WEEK)
+    assert following.due_at == (None if following.is_over else now)

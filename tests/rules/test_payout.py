@@ -130,6 +130,16 @@ def test_what_is_held_back_for_refunds_is_rounded_up() -> None:
 
 
 @SOME
+@given(some_funds(), st.integers(0, WHOLE_BP))
+def test_what_is_at_risk_can_all_go_back_after_a_payout(funds: Funds, share_bp: int) -> None:
+    at_risk = funds.standing_minor * share_bp // WHOLE_BP
+    pays = payable(replace(funds, at_risk_minor=at_risk))
+    assert 0 <= pays <= payable(funds)
+    later = replace(funds, refunded_minor=funds.refunded_minor + at_risk)
+    assert pays == 0 or funds.paid_out_minor + pays <= later.net_minor
+
+
+@SOME
 @given(some_funds())
 def test_more_proof_or_a_closed_window_never_pays_less(funds: Funds) -> None:
     pays = payable(funds)

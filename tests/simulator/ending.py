@@ -263,7 +263,6 @@ def funds_of(c: Campaign) -> Funds:
     charges = [charge for charge in c.money.charges.values() if charge.state is State.done]
     came = sum(charge.amount for charge in charges)
     back = sum(r.amount for r in c.money.refunds.values() if r.state is not State.failed)
-    back += _at_risk(c)
     gone = sum(row.amount for row in c.money.payouts.values() if row.state is not State.failed)
     taken = commission(settled_minor=came - back, bp=COMMISSION_BP, carried=0)
     return Funds(
@@ -271,6 +270,7 @@ def funds_of(c: Campaign) -> Funds:
         refunded_minor=back,
         commission_minor=taken.taken_minor,
         paid_out_minor=gone,
+        at_risk_minor=_at_risk(c),
         stage_bp=STAGES_BP,
     )
 

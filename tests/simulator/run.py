@@ -17,7 +17,7 @@ from tests.simulator.world import World
 _FAULTS_LAST = 12 * DAY
 _CALM_LASTS = 24 * HOUR
 #: More steps than any run takes: beyond, it goes round in circles.
-_STEPS = 40_000
+_STEPS = 12_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,8 @@ def _judge(campaign: Campaign, gate: Gate, payout: Payout, *, may_send: bool = F
         return False
     found = obstacles_of(campaign, gate, payout, now=now)
     if found:
-        again = look_again_at(campaign, gate, found, payee_account(campaign, kind=payout.kind))
+        account = payee_account(campaign, kind=payout.kind)
+        again = look_again_at(campaign, gate, found, account, now=now)
         update(payout, was=PayoutState.ASKED, due_at=again, agreed_at=None)
         if Obstacle.second_person_needed in found:
             tell_of_payout(campaign, payout, topic="wanted")
@@ -228,13 +229,13 @@ def _judge(campaign: Campaign, gate: Gate, payout: Payout, *, may_send: bool = F
     if not may_send:
         update(payout, was=PayoutState.ASKED, due_at=now)
         return False
-    account = account_of(campaign.organiser_id)
-    assert account is not None
+    own = account_of(campaign.organiser_id)
+    assert own is not None
     return update(
         payout,
         was=PayoutState.ASKED,
         state=PayoutState.SENDING,
-        destination=account.provider_account_id,
+        destination=own.provider_account_id,
         agreed_at=now,
         due_at=now,
     )
