@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 PORT ?= 8000
 ONCE ?=
+SMALL ?=
 T ?=
 
 .DEFAULT_GOAL := help
@@ -47,9 +48,8 @@ test: check ## The fast tests, on a clean clone too; T=path for a part of them
 test-all: test ## The slow tests as well: real processes, faults, a real browser
 	$(BIN)/pytest -q -m slow $(T)
 
-bench: install-dev ## Measure pledging on this machine, beside raw PostgreSQL
-	$(BIN)/python -m countmein bench pledge
-	$(BIN)/python -m bench.rules
+bench: install-dev ## Measure this machine, each figure beside its limit; SMALL=1 looks at the rows only
+	$(BIN)/python -m bench.all $(if $(SMALL),--small)
 
 self-check: install ## Ask the running site whether it keeps its word
 	@$(BIN)/python -m countmein self-check

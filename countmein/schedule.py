@@ -56,6 +56,7 @@ from countmein.payments.models import (
 )
 from countmein.rules.awaiting import BOOKED_WITHIN
 from countmein.rules.states import CampaignState
+from countmein.watch import reports, rounds
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +251,7 @@ def chores() -> None:
     """Once a minute: what need not be done at once."""
     outreach.park_orphans()
     forget_old()
+    reports.forget_silent()
     _hand_out(settle, "settle", stopped())
     _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:
@@ -307,10 +309,15 @@ def work() -> None:
     stopped = threading.Event()
     ticker = threading.Thread(target=tick, args=[stopped], name="sweep", daemon=True)
     ticker.start()
+    watches = [
+        rounds.begin(rounds.OF_THE_WORKER, part=reports.part()),
+        rounds.begin(rounds.INSPECTIONS),
+    ]
     try:
         asyncio.run(_run_jobs())
     finally:
-        stopped.set()
+        for watch in (stopped, *watches):
+            watch.set()
         ticker.join(timeout=5)
 
 

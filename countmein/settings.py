@@ -19,6 +19,10 @@ _UNSET_KEY = "unset-" * 10
 _key_file = os.environ.get("COUNTMEIN_SECRET_KEY_FILE")
 SECRET_KEY = Path(_key_file).read_text().strip() if _key_file else _UNSET_KEY
 
+# Whoever has it may read the metrics; without one nobody may.
+_metrics_file = os.environ.get("COUNTMEIN_METRICS_TOKEN_FILE")
+METRICS_TOKEN = Path(_metrics_file).read_text().strip() if _metrics_file else ""
+
 ALLOWED_HOSTS = (
     ["127.0.0.1", "localhost", "[::1]"]
     if SITE_URL.startswith("http://")
@@ -55,6 +59,7 @@ INSTALLED_APPS = [
     "countmein.payments",
     "countmein.outreach",
     "countmein.campaigns",
+    "countmein.watch",
     "countmein.web",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,12 +19,21 @@ import psycopg
 from psycopg import pq
 
 from countmein.base.durable import NotDurable, require_durable
-from countmein.base.embedded_binaries import find_binaries
+from countmein.base.embedded_archive import archiving
+from countmein.base.embedded_binaries import Binaries, find_binaries
 from countmein.base.embedded_cluster import ROLE, SUPERUSER, ensure_cluster, environment
 from countmein.base.embedded_place import EmbeddedRefused, Place, settle
 from countmein.base.processes import die_with_parent
 
-__all__ = ["EmbeddedRefused", "Running", "start"]
+__all__ = [
+    "EmbeddedRefused",
+    "Running",
+    "await_answer",
+    "last_line",
+    "launch",
+    "start",
+    "take",
+]
 
 # On the command line, where neither postgresql.conf nor ALTER SYSTEM can overrule them.
 SETTINGS = {
@@ -33,7 +42,7 @@ SETTINGS = {
     "full_page_writes": "on",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",  # else full-page writes after each checkpoint dominate a surge
-    "max_connections": "100",
+    "max_connections": "200",  # a web process keeps up to 30, the worker 20
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "port": "5432",
@@ -73,15 +82,16 @@ class Running:
             self._lock = None
 
 
-def start(home: Path, *, log: Callable[[str], None]) -> Running:
+def start(home: Path, *, log: Callable[[str], None], archive: Path | None = None) -> Running:
     """Start the database of `home`, or attach to the one another process runs there.
 
-    Call it from the main thread: the server dies with the thread that started it. Waits as long
-    as a crash recovery takes. Raises EmbeddedRefused.
+    A server that we start keeps its log below `archive`, if one is named. Call it from the main
+    thread: the server dies with the thread that started it. Waits as long as a crash recovery
+    takes. Raises EmbeddedRefused.
     """
     place = settle(home=home, log=log)
     try:
-        running = _own_or_attach(place)
+        running = _own_or_attach(place, archive=archive)
     except OSError as fault:
         raise EmbeddedRefused(
             f"The database in {place.root} cannot be started ({fault.strerror}: {fault.filename})."
@@ -98,13 +108,13 @@ def start(home: Path, *, log: Callable[[str], None]) -> Running:
     return running
 
 
-def _own_or_attach(place: Place) -> Running:
+def _own_or_attach(place: Place, *, archive: Path | None) -> Running:
     attached = Running(place=place, process=None, lock=None)
     silent_since = time.monotonic()
     while True:
-        lock = _take(place.lock)
+        lock = take(place.lock)
         if lock is not None:
-            return _own(place, lock=lock)
+            return _own(place, lock=lock, archive=archive)
         answer = _ping(attached.dsn)
         if answer is pq.Ping.OK:
             return attached
@@ -118,7 +128,7 @@ def _own_or_attach(place: Place) -> Running:
         time.sleep(_POLL_SECONDS)
 
 
-def _take(path: Path) -> int | None:
+def take(path: Path) -> int | None:
     """The descriptor that holds the lock, or None while somebody else does."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -129,17 +139,15 @@ def _take(path: Path) -> int | None:
     return handle
 
 
-def _own(place: Place, *, lock: int) -> Running:
+def _own(place: Place, *, lock: int, archive: Path | None) -> Running:
     process: subprocess.Popen[bytes] | None = None
     try:
         binaries = find_binaries(place=place)
         cluster = ensure_cluster(place=place, binaries=binaries, lock=lock)
-        _clear_stale(cluster, sockets=place.sockets)
-        process = _launch(
-            place, postgres=binaries.directory / "postgres", cluster=cluster, lock=lock
-        )
+        more = archiving(archive, place=place, binaries=binaries, cluster=cluster)
+        process = launch(place, binaries=binaries, cluster=cluster, lock=lock, more=more)
         running = Running(place=place, process=process, lock=lock)
-        _await_answer(running, place=place)
+        await_answer(running, place=place)
     except BaseException:
         if process is not None:
             _end(process, timeout_seconds=_STOP_SECONDS)
@@ -157,9 +165,14 @@ def _clear_stale(cluster: Path, *, sockets: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _launch(place: Place, *, postgres: Path, cluster: Path, lock: int) -> subprocess.Popen[bytes]:
-    command = [str(postgres), "-D", str(cluster), "-k", str(place.sockets)]
-    for name, value in SETTINGS.items():
+def launch(
+    place: Place, *, binaries: Binaries, cluster: Path, lock: int, more: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start the server on a cluster whose lock is held, with `more` settings than all have."""
+    _clear_stale(cluster, sockets=place.sockets)
+    postgres = str(binaries.directory / "postgres")
+    command = [postgres, "-D", str(cluster), "-k", str(place.sockets)]
+    for name, value in {**SETTINGS, **more}.items():
         command += ["-c", f"{name}={value}"]
     with place.log.open("ab") as output:
         return subprocess.Popen(
@@ -178,11 +191,12 @@ def _launch(place: Place, *, postgres: Path, cluster: Path, lock: int) -> subpro
         )
 
 
-def _await_answer(running: Running, *, place: Place) -> None:
+def await_answer(running: Running, *, place: Place) -> None:
+    """Wait until the server answers. Raises EmbeddedRefused if it ends instead."""
     while _ping(running.dsn) is not pq.Ping.OK:
         if not running.alive():
             raise EmbeddedRefused(
-                f"The database in {place.root} did not start: {_last_line(place.log)}"
+                f"The database in {place.root} did not start: {last_line(place.log)}"
             )
         time.sleep(_POLL_SECONDS)
 
@@ -201,7 +215,8 @@ def _end(process: subprocess.Popen[bytes], *, timeout_seconds: float) -> None:
             return
 
 
-def _last_line(path: Path) -> str:
+def last_line(path: Path) -> str:
+    """What a server that did not start said about why."""
     with contextlib.suppress(OSError):
         lines = path.read_text(errors="replace").strip().splitlines()
         # The last words of a failed start are about shutting down; the cause is the last FATAL.

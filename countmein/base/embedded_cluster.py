@@ -37,7 +37,7 @@ def ensure_cluster(*, place: Place, binaries: Binaries, lock: int) -> Path:
     else:
         _refuse_other_majors(place=place, binaries=binaries)
         _make(target, place=place, binaries=binaries, lock=lock)
-    _write_access(target, place=place)
+    write_access(target, place=place)
     return target
 
 
@@ -72,7 +72,7 @@ def _make(target: Path, *, place: Place, binaries: Binaries, lock: int) -> None:
     single = [str(binaries.directory / "postgres"), "--single", "-D", str(unfinished), SUPERUSER]
     _run(single, stdin=_FIRST_STATEMENTS, place=place, lock=lock)
     unfinished.rename(target)
-    _sync(place.root)
+    sync(place.root)
 
 
 def _locale(major: int) -> list[str]:
@@ -110,18 +110,20 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _write_access(target: Path, *, place: Place) -> None:
+def write_access(target: Path, *, place: Place) -> None:
     """Say anew at each start which users of the system may be which role, over the socket only."""
     os_users = dict.fromkeys(["root", place.os_user.pw_name])
     ident = [f'own "{name}" {role}' for name in os_users for role in (SUPERUSER, ROLE)]
-    for name, lines in (("pg_hba.conf", ["local all all peer map=own"]), ("pg_ident.conf", ident)):
+    # The second line is for base backups, which no `all` includes.
+    doors = [f"local {database} all peer map=own" for database in ("all", "replication")]
+    for name, lines in (("pg_hba.conf", doors), ("pg_ident.conf", ident)):
         path = target / name
         path.write_text("\n".join(lines) + "\n")
         if os.geteuid() == 0:
             os.chown(path, place.os_user.pw_uid, place.os_user.pw_gid)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
     """Make a rename inside `directory` durable."""
     handle = os.open(directory, os.O_RDONLY)
     try:

@@ -145,7 +145,7 @@ def _moved_to(home: Path) -> Path | None:
 
 def _root(*, home: Path, os_user: pwd.struct_passwd, log: Callable[[str], None]) -> Path:
     """Home if the database's user can get there, else a new directory of the system's."""
-    closed = _closed_ancestor(home, os_user=os_user)
+    closed = closed_ancestor(home, os_user=os_user)
     if closed is None:
         return home
     if majors(home):
@@ -185,7 +185,7 @@ def _make_away(home: Path) -> Path:
     return decided
 
 
-def _closed_ancestor(home: Path, *, os_user: pwd.struct_passwd) -> Path | None:
+def closed_ancestor(home: Path, *, os_user: pwd.struct_passwd) -> Path | None:
     """The first directory on the way to home that `os_user` cannot enter."""
     for directory in [*reversed(home.parents), home]:
         # Asked as that user, because access lists and groups know more than mode bits.

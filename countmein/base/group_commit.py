@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+
+from countmein.base.metrics import BATCH_SECONDS, BATCH_SIZE, QUEUE, TURNED_AWAY
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -80,6 +83,7 @@ class GroupCommit(Generic[K, T, R]):
         """Queue up; tell whether the caller is the one to commit."""
         with self._lock:
             if self._size >= self._room:
+                TURNED_AWAY.add()
                 raise Full
             self._size += 1
             self._waiting[key].append(waiting)
@@ -91,10 +95,14 @@ class GroupCommit(Generic[K, T, R]):
         with self._lock:
             queue = self._waiting[key]
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+        BATCH_SIZE.observe(len(batch))
+        began = time.perf_counter()
         answers = self._answers(key, batch)
+        BATCH_SECONDS.observe(time.perf_counter() - began)
         # Whoever came meanwhile is committed by a lane, in turn with the other keys.
         with self._lock:
             self._size -= len(batch)
+            QUEUE.set(self._size)
             has_more = bool(queue)
             if not has_more:
                 del self._waiting[key]

@@ -6,6 +6,9 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.db import connection
+
+from countmein.base.arrays import array
 from countmein.campaigns.models import Change, Gate, Pledge, crowd_id
 
 
@@ -40,9 +43,35 @@ def joins(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     return (_change(gate, pledge.place, part, part.crowd_id, 1) for part in parts_of(pledge))
 
 
-def join_together(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> list[Change]:
-    """Pledges become active in one commit, each a place and its parts: what they add together, a
-    row for each crowd, kind and place."""
+def write_joined(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> None:
+    """Write what pledges add that become active in one commit, each a place and its parts: one
+    statement, with a row for each crowd, kind and place."""
+    rows = _together(gate, joined)
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO campaigns_change
+                (lane, campaign_id, round, id, crowd_id, kind, place, people, amount)
+            SELECT %s, %s, %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[],
+                                             %s::int[], %s::bigint[])
+            """,
+            [
+                gate.lane,
+                gate.id,
+                gate.round,
+                array(str(row.id) for row in rows),
+                array(str(row.crowd_id) for row in rows),
+                array(row.kind for row in rows),
+                array(row.place for row in rows),
+                array(str(row.people) for row in rows),
+                array(str(row.amount) for row in rows),
+            ],
+        )
+
+
+def _together(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> list[Change]:
     added: dict[tuple[uuid.UUID, str, str], Change] = {}
     for place, parts in joined:
         for part in parts:

@@ -120,9 +120,20 @@ def work_part(rescuer: Rescuer, *, environment: Mapping[str, str]) -> Part:
     return Part(
         name="worker",
         argv=[*PYTHON, "countmein", "work"],
-        env=environment,
+        env={**environment, "COUNTMEIN_PART": "worker"},
         on_death=rescuer.on_death,
         stop_seconds=2.0,
+    )
+
+
+def backup_part(kept: Path, *, environment: Mapping[str, str]) -> Part:
+    """Who makes a backup each night; what happens in between the database itself keeps."""
+    return Part(
+        name="backup",
+        argv=[*PYTHON, "countmein", "backup", "--nightly"],
+        env=environment,
+        line=f"each night, into {kept}",
+        stop_seconds=0.5,
     )
 
 
@@ -135,15 +146,15 @@ def web_parts(
     handle = listening.fileno()
     return [
         Part(
-            name="web" if number == 1 else f"web-{number}",
+            name=name,
             argv=[*PYTHON, "countmein", "serve-web"],
-            env={**environment, "COUNTMEIN_LISTEN_FD": str(handle)},
+            env={**environment, "COUNTMEIN_LISTEN_FD": str(handle), "COUNTMEIN_PART": name},
             pass_fds=[handle],
             line=environment["COUNTMEIN_URL"],
             ready=partial(_answers, reach, port),
             stop_seconds=_DRAIN_SECONDS,
         )
-        for number in range(1, count + 1)
+        for name in ["web", *(f"web-{number}" for number in range(2, count + 1))]
     ]
 
 

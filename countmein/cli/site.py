@@ -120,8 +120,10 @@ def is_running(path: Path) -> bool:
 def base_environment(path: Path, *, dsn: str, url: str) -> dict[str, str]:
     """What every process of the site must know."""
     kept_secret(path / "secret_key")
+    kept_secret(path / "metrics_token")
     return {
         "COUNTMEIN_HOME": str(path),
+        "COUNTMEIN_METRICS_TOKEN_FILE": str(path / "metrics_token"),
         "COUNTMEIN_RUN_DIR": str(path / "run"),
         "COUNTMEIN_SANDBOX": "1" if is_sandbox() else "0",
         "COUNTMEIN_SECRET_KEY_FILE": str(path / "secret_key"),

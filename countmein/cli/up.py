@@ -11,10 +11,12 @@ from pathlib import Path
 
 from countmein.base import embedded
 from countmein.base.processes import die_with_parent
+from countmein.cli.backup import place
 from countmein.cli.parts import (
     PYTHON,
     Rescuer,
     Sandbox,
+    backup_part,
     last_part,
     sandbox_parts,
     web_parts,
@@ -81,6 +83,7 @@ class EmbeddedDatabase:
 
     def __init__(self, path: Path) -> None:
         self._home = path
+        self.kept = place(path)
         self._running: embedded.Running | None = None
         rotate(path / "log" / "database.log")
 
@@ -99,7 +102,9 @@ class EmbeddedDatabase:
 
     def start(self) -> None:
         self.stop()
-        self._running = embedded.start(self._home, log=lambda line: say("database", line))
+        self._running = embedded.start(
+            self._home, log=lambda line: say("database", line), archive=self.kept
+        )
         owner = "" if self.pid() else ", shared with a command that started it"
         say("database", f"PostgreSQL in {self._home}{owner}")
 
@@ -123,6 +128,8 @@ def _prepare(
     sandbox = Sandbox.found(path, site_url=local) if is_sandbox() else None
     site = base_environment(path, dsn=dsn, url=local if sandbox else os.environ["COUNTMEIN_URL"])
     site |= sandbox.environment if sandbox else {}
+    kept = database.kept if database is not None else None
+    site |= {"COUNTMEIN_BACKUP_DIR": str(kept)} if kept else {}
     publish_environment(path, environment=site)
     environment = _inherited() | site
     _migrate(path, environment=environment)
@@ -134,6 +141,7 @@ def _prepare(
             *(sandbox_parts(sandbox, environment=environment) if sandbox else []),
             work_part(rescuer, environment=environment),
             *web_parts(listening, count=workers, environment=environment),
+            *([backup_part(kept, environment=environment)] if kept else []),
             *([last_part(last, environment=environment)] if last else []),
         ],
         log_dir=path / "log",
@@ -146,6 +154,8 @@ def _await_server(database: EmbeddedDatabase | None) -> str:
     if database is None:
         dsn = os.environ["DATABASE_URL"]
         check_server(dsn)
+        if "BACKUP_DIR" in os.environ:
+            say("backup", "BACKUP_DIR is not used: the database is backed up where it runs")
         say("database", "the server in DATABASE_URL")
         return dsn
     database.start()

@@ -16,21 +16,28 @@ from urllib.parse import quote_from_bytes
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from countmein.base import metrics
 from countmein.base.http import is_trusted
 from countmein.base.problems import MEDIA_TYPE, Problem, not_found, too_large, unavailable
-from countmein.campaigns.bodies import body_limit_bytes
+from countmein.campaigns.bodies import PLEDGE_LIMIT_BYTES, body_limit_bytes
 from countmein.intake import pledging
 from countmein.intake.cache import Headers, Page, Reply, Shared
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
+from countmein.intake.measured import DOOR, measured
 from countmein.intake.overload import FormDoor, form_code
 from countmein.intake.pages import Message, Pages, Receive, Scope, Send
 from countmein.intake.routes import Level, Route, route_of, written
 from countmein.intake.sharing import as_nobody, shared_key
 from countmein.intake.shedding import STREAM_RETRY_SECONDS, Gauge, shed
 from countmein.intake.tallies import connect, look
+from countmein.watch import rounds
+from countmein.watch.reports import part
 
 #: A body that is too long is read on so far, so that the sender hears the answer.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
+_WATCHERS: Final = metrics.Gauge(
+    "countmein_live_watchers", "Readers of live tallies at this moment"
+)
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
 _FORWARDED: Final = frozenset(
@@ -52,7 +59,7 @@ class Intake:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await measured(self._answer, scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -60,6 +67,8 @@ class Intake:
         """Start and stop with the server."""
         await receive()
         self._drain_on_stop()
+        if name := part():
+            rounds.begin(rounds.OF_THE_WEB, part=name)
         self._tallies.listen()
         gauge = asyncio.ensure_future(self._gauge.watch())
         await send({"type": "lifespan.startup.complete"})
@@ -99,6 +108,9 @@ class Intake:
         if match := _EVENTS.fullmatch(path):
             await self._stream(match[1], scope, receive, send)
             return
+        if code := pledging.code_of(scope):
+            await _pledge(code, scope, receive, send)
+            return
         route = route_of(scope["method"], path, scope["query_string"])
         if await self._share(route, scope, send):
             return
@@ -109,10 +121,7 @@ class Intake:
         if body is None:
             await _say(send, too_large(body_limit_bytes(path)))
             return
-        if code := pledging.code_of(scope):
-            status, said, media_type, more = await pledging.pledge(code, scope, body)
-            await _reply(send, status, said, media_type.encode(), _encoded(more))
-            return
+        scope[DOOR] = "pages"
         if code := form_code(scope["method"], path):
             await self._take_form(code, scope, body, send)
             return
@@ -190,11 +199,22 @@ class Intake:
             await _say(send, not_found())
             return
         gone = asyncio.ensure_future(_until_gone(receive, watcher))
+        _WATCHERS.add()
         try:
             await _pour(watcher, send)
         finally:
+            _WATCHERS.add(by=-1)
             gone.cancel()
             self._tallies.leave(code, watcher)
+
+
+async def _pledge(code: str, scope: Scope, receive: Receive, send: Send) -> None:
+    body = await _read_body(receive, limit_bytes=PLEDGE_LIMIT_BYTES)
+    if body is None:
+        await _say(send, too_large(PLEDGE_LIMIT_BYTES))
+        return
+    status, said, media_type, more = await pledging.pledge(code, scope, body)
+    await _reply(send, status, said, media_type.encode(), _encoded(more))
 
 
 async def _pour(watcher: Watcher, send: Send) -> None:

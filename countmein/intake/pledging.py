@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from functools import lru_cache
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -78,11 +79,19 @@ async def pledge(code: str, scope: Any, body: bytes) -> tuple[int, bytes, str, d
         answer = await _pledge(code, asked, _remote(scope), body, language=language)
     except Exception as error:
         problem = _problem_of(error)
+        _note(problem, scope["path"])
         return problem.status, problem.body(), MEDIA_TYPE, {**headers, **problem.headers}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
     said = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     return 201, said.encode(), "application/json", headers
+
+
+def _note(problem: Problem, path: str) -> None:
+    """Log a no as Django does."""
+    level = logging.ERROR if problem.status >= 500 else logging.WARNING
+    phrase = HTTPStatus(problem.status).phrase
+    _log.log(level, "%s: %s", phrase, path, extra={"status_code": problem.status})
 
 
 async def _pledge(

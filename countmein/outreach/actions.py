@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
+from countmein.base.metrics import Counter
 from countmein.members.models import Contact
 from countmein.outreach.channels import CHANNELS
 from countmein.outreach.channels.port import Mail
@@ -30,6 +31,10 @@ _PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 25, 120, 360, 720, 720, 720
 _CLAIM_LASTS = timedelta(seconds=30)
 #: A job's turn: long enough to be worth its start, short enough to stop for in good order.
 TURN_SECONDS = 20.0
+
+MAILS = Counter(
+    "countmein_mails_total", "Mails handed over by this process, by outcome", labels=("outcome",)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,31 @@ def _claim() -> list[Delivery]:
     return list(Delivery.objects.filter(pk__in=keys).order_by("queued_at", "id"))
 
 
+def send_now(causes: Sequence[tuple[int, str]]) -> None:
+    """Send these few messages, by lane and cause, in the caller's process.
+
+    For what must go out although no worker lives. What is not due, or is somebody else's by now, is
+    left alone.
+    """
+    lanes, onces = [lane for lane, _ in causes], [once for _, once in causes]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE outreach_delivery d SET due_at = clock_timestamp() + %s
+            FROM (SELECT lane, id FROM outreach_delivery
+                  WHERE (lane, once) IN (SELECT * FROM unnest(%s::int[], %s::text[]))
+                  AND state = 'queued' AND due_at <= clock_timestamp()
+                  FOR UPDATE SKIP LOCKED) due
+            WHERE d.lane = due.lane AND d.id = due.id
+            RETURNING d.lane, d.id
+            """,
+            [cast("Any", _CLAIM_LASTS), lanes, onces],
+        )
+        keys = cursor.fetchall()
+    if keys:
+        _hand_over(list(Delivery.objects.filter(pk__in=keys)))
+
+
 def _hand_over(batch: Sequence[Delivery]) -> None:
     rows = {str(delivery.id): delivery for delivery in batch}
     for result in CHANNELS["email"].send(_mails(batch)):
@@ -181,6 +211,7 @@ def _put_off(delivery: Delivery, *, receipt: str) -> None:
 
 
 def _finish(delivery: Delivery, *, state: str, receipt: str) -> None:
+    MAILS.add(state)
     Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
         state=state, done_at=real_now(), receipt=receipt[:255]
     )
@@ -192,6 +223,14 @@ def park_orphans() -> int:
         Delivery.objects.all_lanes()
         .filter(state=DeliveryState.SENDING, done_at__lt=real_now() - _CLAIM_LASTS)
         .update(state=DeliveryState.UNKNOWN, receipt="the sender was stopped; it may have arrived")
+    )
+
+
+def park_open() -> int:
+    """Mark as unknown all that is not sent yet: in a restored site it may have been sent since."""
+    rows = Delivery.objects.all_lanes()
+    return rows.filter(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]).update(
+        state=DeliveryState.UNKNOWN, receipt="the site was restored; it may have arrived"
     )
 
 

@@ -44,6 +44,15 @@ TRIES: Final = {
 }
 
 
+class Act(StrEnum):
+    """What is to be done now with a charge that is due and of which no try is open."""
+
+    give_up = "give_up"
+    try_card = "try_card"
+    ask = "ask"
+    wait = "wait"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
     """What is due next and when. `step` counts the ladder from 1.
@@ -70,17 +79,48 @@ class Step:
     asks: Ask | None
 
 
-def after_refusal(kind: Decline, *, first_failed_at: datetime, now: datetime) -> Next:
+def after_refusal(
+    kind: Decline, *, first_failed_at: datetime, now: datetime, has_other_card: bool = False
+) -> Next:
     """What follows a refusal at `now`, or a step at `now` that made no try.
 
     `kind` is what the last refusal said. The first refusal has `first_failed_at` = `now`; the
-    member is asked (see `ASKS`) at once. Steps missed meanwhile are gone.
+    member is asked (see `ASKS`) at once. Steps missed meanwhile are gone. `has_other_card`:
+    another one than the refused was given meanwhile; it is tried at once.
     """
     step = _reached(first_failed_at, now) + 1
     if step > LAST_STEP:
         return Next(step=LAST_STEP, due_at=None, will_try=False, is_over=True)
+    if has_other_card:
+        return Next(step=step, due_at=now, will_try=True, is_over=False)
     due_at = first_failed_at + LADDER[step - 1]
     return Next(step=step, due_at=due_at, will_try=step in TRIES[kind], is_over=False)
+
+
+def next_act(
+    kind: Decline | None,
+    *,
+    is_allowed: bool,
+    first_failed_at: datetime | None,
+    has_other_card: bool,
+    last_step: int,
+    now: datetime,
+) -> Act:
+    """What to do now with a charge that is due, when nobody waits for an answer about it.
+
+    `kind` and `first_failed_at` are None before the first refusal. `is_allowed`: the member's
+    word covers it (see `rules.collection`).
+    """
+    if not is_allowed:
+        return Act.give_up
+    if kind is None or first_failed_at is None or has_other_card:
+        return Act.try_card
+    step = at_step(kind, first_failed_at=first_failed_at, last_step=last_step, now=now)
+    if step is None:
+        return Act.wait
+    if step.will_try:
+        return Act.try_card
+    return Act.wait if step.asks is None else Act.ask
 
 
 def at_step(

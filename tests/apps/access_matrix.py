@@ -32,6 +32,7 @@ NO_ID: Final = "00000000-0000-7000-8000-000000000000"
 MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "healthz": [("GET", "/healthz", EVERYBODY)],
     "readyz": [("GET", "/readyz", Row(503, 503, 503, 503))],
+    "metrics": [("GET", "/metrics", Row(401, 401, 401, 401))],
     "api/v1/openapi.json": [("GET", "/api/v1/openapi.json", EVERYBODY)],
     "api/v1/": [("GET", "/api/v1/", Row(404, 404, 404, 404))],
     "api/v1/^": [("GET", "/api/v1/nothing", Row(404, 404, 404, 404))],
@@ -234,6 +235,7 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "desk/payouts/<uuid:id>/<verb>/": [
         ("POST", f"/desk/payouts/{NO_ID}/approve/", Row(302, 404, 404, 404)),
     ],
+    "desk/": [("GET", "/desk/", OWNERS_DESK)],
     "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
     "desk/money/<uuid:id>/": [
         ("POST", "/desk/money/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 404)),

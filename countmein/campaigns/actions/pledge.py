@@ -14,12 +14,12 @@ from django.db import transaction
 from countmein.base.jobs import defer
 from countmein.campaigns import pledge_rows
 from countmein.campaigns.actions.tell import tell
-from countmein.campaigns.changes import join_together
+from countmein.campaigns.changes import write_joined
 from countmein.campaigns.gates import hold_shared_at, is_accepting
 from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.links import manage_url, receipt_of, secure_url
 from countmein.campaigns.mandate import consent
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
+from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge
 from countmein.campaigns.pledge_terms import (
     Draft,
     PledgeRequest,
@@ -106,9 +106,7 @@ def _write_what_follows(
     }
     _write_crowds(crowds)
     active = [draft for draft in drafts if draft.state is PledgeState.active]
-    Change.objects.bulk_create(
-        join_together(gate, [(draft.request.body.place or "", draft.parts) for draft in active])
-    )
+    write_joined(gate, [(draft.request.body.place or "", draft.parts) for draft in active])
     rows = {
         draft.id: pledge_rows.row_of(campaign, gate, draft, now=now)
         for draft in drafts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
@@ -192,8 +192,20 @@ def _is_left(campaign: Campaign, gate: Gate) -> bool:
     if gate.state not in _KEPT:
         states.append(PledgeState.accepted)
     lane, campaign_id = campaign.lane, campaign.id
+    pledges = Pledge.objects.filter(lane=lane, campaign_id=campaign_id)
     refunds = Refund.objects.filter(lane=lane, campaign_id=campaign_id)
     return bool(
-        Pledge.objects.filter(lane=lane, campaign_id=campaign_id, state__in=states).exists()
+        pledges.filter(state__in=states).exists()
         or refunds.exclude(state__in=REFUND_OVER, is_read=True).exists()
+        or (gate.state == CampaignState.cancelled and _is_kept(campaign, pledges))
     )
+
+
+def _is_kept(campaign: Campaign, pledges: QuerySet[Pledge]) -> bool:
+    """Whether somebody who has paid is still in: their charge went through after all, and whoever
+    noted that has not come to giving it back, or never will."""
+    paid = Charge.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.PAID
+    )
+    kept = pledges.filter(state=PledgeState.fulfilled, id__in=paid.values("pledge_id"))
+    return bool(kept.exists())

@@ -18,6 +18,7 @@ from countmein.payments.actions.claims import (
     begin,
     book,
     close,
+    is_news,
     open_attempt,
     paced_turn,
     rest,
@@ -39,7 +40,7 @@ from countmein.payments.providers import PROVIDERS, ChargeResult
 from countmein.payments.providers import Outcome as ProviderOutcome
 from countmein.rules import dunning
 from countmein.rules.collection import is_allowed
-from countmein.rules.dunning import Decline
+from countmein.rules.dunning import Act, Decline
 
 #: How long a member has on the page of a payment; nothing else is tried meanwhile.
 _PAYMENT_PAGE_LASTS = timedelta(minutes=30)
@@ -60,15 +61,31 @@ def _one_charge(charge: Charge) -> None:
     if (attempt := open_attempt(charge)) is not None:
         _resolve(charge, attempt)
         return
-    mandate = _mandate_of(charge)
-    if not _is_allowed(charge):
+    mandate, now = _mandate_of(charge), site_now()
+    act = dunning.next_act(
+        _refused(charge),
+        is_allowed=_is_allowed(charge),
+        first_failed_at=charge.first_failed_at,
+        has_other_card=_is_another(mandate, charge),
+        last_step=charge.steps,
+        now=now,
+    )
+    if act is Act.give_up:
         _give_up(charge, code="beyond_consent")
-    elif charge.first_failed_at is None or (
-        mandate is not None and mandate.id != charge.refused_mandate_id
-    ):
+    elif act is Act.try_card:
         _try(charge, mandate)
     else:
-        _step(charge, mandate, now=site_now())
+        _wait(charge, Decline(charge.decline), now=now, asks=act is Act.ask)
+
+
+def _refused(charge: Charge) -> Decline | None:
+    """What the last refusal said, if there was one."""
+    return None if charge.first_failed_at is None else Decline(charge.decline)
+
+
+def _is_another(mandate: Mandate | None, charge: Charge) -> bool:
+    """Whether this is another card than the one that was refused."""
+    return mandate is not None and mandate.id != charge.refused_mandate_id
 
 
 def _mandate_of(charge: Charge) -> Mandate | None:
@@ -88,22 +105,6 @@ def _is_allowed(charge: Charge) -> bool:
         now=site_now(),
         latest_at=consent.latest_charge_at,
     )
-
-
-def _step(charge: Charge, mandate: Mandate | None, *, now: datetime) -> None:
-    """Do the step of the ladder that is due: try again, or only have the member asked again."""
-    assert charge.first_failed_at is not None
-    step = dunning.at_step(
-        Decline(charge.decline),
-        first_failed_at=charge.first_failed_at,
-        last_step=charge.steps,
-        now=now,
-    )
-    if step is not None and step.will_try:
-        _try(charge, mandate)
-    else:
-        asks = step is not None and step.asks is not None
-        _wait(charge, Decline(charge.decline), now=now, asks=asks)
 
 
 def _try(charge: Charge, mandate: Mandate | None) -> None:
@@ -148,6 +149,8 @@ def _record(charge: Charge, attempt: Attempt, result: ChargeResult) -> None:
     """Record what came of a try; the money and its entry in the books commit together."""
     now = site_now()
     with transaction.atomic():
+        if not is_news(charge, attempt, result):
+            return
         close(attempt, result)
         if result.outcome == ProviderOutcome.DONE:
             paid = update(
@@ -180,17 +183,20 @@ def _wait(charge: Charge, decline: Decline, *, now: datetime, asks: bool) -> Non
     Another card that was given meanwhile is tried at once.
     """
     assert charge.first_failed_at is not None
-    following = dunning.after_refusal(decline, first_failed_at=charge.first_failed_at, now=now)
+    following = dunning.after_refusal(
+        decline,
+        first_failed_at=charge.first_failed_at,
+        now=now,
+        has_other_card=_is_another(_mandate_of(charge), charge),
+    )
     if following.due_at is None:
         _give_up(charge, code=charge.code)
         return
-    mandate = _mandate_of(charge)
-    has_other = mandate is not None and mandate.id != charge.refused_mandate_id
     update(
         charge,
         was=ChargeState.DOING,
         state=ChargeState.DUE,
-        due_at=now if has_other else following.due_at,
+        due_at=following.due_at,
         first_failed_at=charge.first_failed_at,
         refused_mandate_id=charge.refused_mandate_id,
         decline=decline,

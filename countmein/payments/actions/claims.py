@@ -155,6 +155,25 @@ def close(attempt: Attempt, result: Result) -> None:
     )
 
 
+def is_news(row: Charge | Refund | Payout, attempt: Attempt, result: Result) -> bool:
+    """Whether an answer still says something. Call in the transaction that records it.
+
+    A worker that slept through its claim may come with an old answer, after another one has had it
+    and gone on to the next try; a no would call off what that one is just doing. That something
+    was done always counts: it is found under the row's own reference, whichever try did it.
+    """
+    tries = Attempt.objects.filter(
+        lane=row.lane, about_id=row.id, outcome__in=[Outcome.STARTED, Outcome.UNKNOWN]
+    )
+    held = set(tries.order_by("id").select_for_update().values_list("id", flat=True))
+    if result.outcome == ProviderOutcome.DONE:
+        tries.filter(id__in=held - {attempt.id}).update(
+            outcome=Outcome.REFUSED, code="done_otherwise", finished_at=real_now()
+        )
+        return True
+    return attempt.id in held
+
+
 def rest(row: Charge | Refund, result: Result, *, until: datetime) -> None:
     """Neither done nor refused: stay claimed, and ask again what became of it."""
     update(row, was="doing", due_at=until, code=result.code)

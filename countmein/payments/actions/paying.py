@@ -8,7 +8,14 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
-from countmein.payments.actions.claims import UNKNOWN_RESTS, begin, close, turn, update
+from countmein.payments.actions.claims import (
+    UNKNOWN_RESTS,
+    begin,
+    close,
+    is_news,
+    turn,
+    update,
+)
 from countmein.payments.actions.payouts import came_back, paid
 from countmein.payments.models import Attempt, Payout, PayoutKind, PayoutState, ProviderLine
 from countmein.payments.providers import PROVIDERS, LineKind, TransferResult
@@ -55,6 +62,8 @@ def _record(payout: Payout, attempt: Attempt, result: TransferResult) -> None:
     """Record what came of a try; the money and its entry in the books commit together."""
     now = site_now()
     with transaction.atomic():
+        if not is_news(payout, attempt, result):
+            return
         close(attempt, result)
         if result.outcome == ProviderOutcome.DONE:
             paid(payout, reference=result.transfer_id)

@@ -362,8 +362,17 @@ class Check(Answer):
     detail: str
 
 
+class StandingAlarm(Answer):
+    """Something that is wrong with the site itself at this moment."""
+
+    name: str
+    detail: str
+    raised_at: At
+
+
 class SelfCheck(Answer):
-    """Whether the site keeps its word."""
+    """Whether the site keeps its word; alarms are about the machine and change nothing of that."""
 
     ok: bool
     checks: list[Check]
+    alarms: list[StandingAlarm]

@@ -7,6 +7,7 @@ from ninja import Router
 
 from countmein.base.problems import Refused, not_found
 from countmein.campaigns.selfcheck import self_check
+from countmein.watch.alarms import standing
 from countmein.web.api import answers
 from countmein.web.api.asking import BEARER, actor_of, answer
 
@@ -20,4 +21,6 @@ def check_site(request: HttpRequest) -> HttpResponse:
         raise Refused(not_found())
     checks = self_check()
     is_ok = all(check["ok"] for check in checks)
-    return answer(answers.SelfCheck.model_validate({"ok": is_ok, "checks": checks}))
+    alarms = [alarm.said() for alarm in standing()]
+    said = {"ok": is_ok, "checks": checks, "alarms": alarms}
+    return answer(answers.SelfCheck.model_validate(said))

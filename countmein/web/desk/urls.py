@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.desk import bank, money, payouts
+from countmein.web.desk import alarms, bank, money, payouts
 
 urlpatterns = [
+    path("", alarms.listing, name="desk"),
     path("money/", money.differences, name="desk_money"),
     path("money/<uuid:id>/", money.note, name="desk_money_note"),
     path("payouts/", payouts.listing, name="desk_payouts"),
