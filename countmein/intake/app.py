@@ -152,6 +152,8 @@ class Intake:
 
         What is shed is still answered from what is kept, but not asked for anew.
         """
+        if not route.is_shared:
+            return False
         plain = _plain(scope, b"")
         key = shared_key(plain, route)
         if key is None:

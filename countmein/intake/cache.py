@@ -38,7 +38,9 @@ _MARK: Final = SHARED_HEADER.lower().encode()
 _REPLACED: Final = frozenset(
     {_MARK, b"cache-control", b"content-length", b"age", b"etag", b"vary", b"expires"}
 )
-_SHARED_CONTROL: Final = b"public, max-age=1, stale-while-revalidate=30"
+#: A browser or CDN may show it for as long as we would: two seconds, or half a minute if we fail. A
+#: longer stale-while-revalidate would show somebody who has just left that they are still in.
+_SHARED_CONTROL: Final = b"public, max-age=1, stale-while-revalidate=1, stale-if-error=30"
 _VARY: Final = b"Accept-Language, Cookie, Authorization"
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from django.utils import translation
 
 from countmein.base.http import FULL_HEADER
 from countmein.base.idempotency import is_form_key, new_form_key
-from countmein.base.problems import unavailable
+from countmein.base.problems import MEDIA_TYPE, unavailable
 from countmein.intake.cache import Ask, Reply
 from countmein.intake.sharing import Scope, language_of
 
@@ -186,7 +186,8 @@ def full_page(intent: Intent | None, *, language: str) -> Reply:
     if intent is None:
         problem = unavailable()
         headers = [(n.lower().encode(), v.encode()) for n, v in problem.headers.items()]
-        return Reply(status=503, headers=[*headers, *_headers()], body=b"")
+        headers.append((b"content-type", MEDIA_TYPE.encode()))
+        return Reply(status=503, headers=[*headers, *_headers()], body=problem.body())
     fields = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in intent.fields

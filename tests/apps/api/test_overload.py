@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
@@ -106,7 +107,7 @@ def test_a_full_line_answers_without_asking_the_site(live: Live, launch: Launch)
 
 def test_what_is_not_a_form_is_refused_without_a_page() -> None:
     reply = full_page(None, language="en-gb")
-    assert (503, b"") == (reply.status, reply.body)
+    assert (503, "unavailable") == (reply.status, json.loads(reply.body)["reason"])
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:

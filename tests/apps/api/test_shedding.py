@@ -91,6 +91,8 @@ def test_what_is_shed_is_told_to_come_later_and_what_is_kept_is_still_shown(
 ) -> None:
     campaign = launch()
     meter = f"/c/{campaign.code}/meter/"
+    # What was asked for before the process began to hear of changes is not kept.
+    poll(lambda: live.intake._tallies._is_heard)
     assert 200 == see(live, meter).status
     live.intake._gauge = Held(Level.REPORTS)  # type: ignore[assignment]
     assert 200 == see(live, meter).status
