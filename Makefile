@@ -8,7 +8,7 @@ ONCE ?=
 T ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test test-all check format lock bench self-check clean
+.PHONY: help install install-dev demo up test test-all chaos check format lock bench self-check clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test: check ## The fast tests, on a clean clone too; T=path for a part of them
 
 test-all: test ## The slow tests as well: real processes, faults, a real browser
 	$(BIN)/pytest -q -m slow $(T)
+
+chaos: install-dev ## The faults at their full sizes, for a night; T=path for a part of them
+	CHAOS=full $(BIN)/pytest -q -s -m slow --durations=20 $(if $(T),$(T),tests/faults tests/ground)
 
 bench: install-dev ## Measure pledging on this machine, beside raw PostgreSQL
 	$(BIN)/python -m countmein bench pledge

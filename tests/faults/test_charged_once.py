@@ -54,7 +54,7 @@ from tests.faults.masses import (
 from tests.faults.test_kills import one_round, rescue
 from tests.faults.wire import Wire
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 
 #: What R8 asks of the provider; half of the declines are the cards' own.
 FAULTS = {

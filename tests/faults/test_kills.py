@@ -24,7 +24,7 @@ from tests.apps.campaigns.acts import Join
 from tests.conftest import Launch, Site
 from tests.faults.kills import run_and_die
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 CARD = "pm_card_visa"
 
 
