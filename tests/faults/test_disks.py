@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.skipif(bool(reason_against()), reason=reason_against() or "there are disks"),
 ]
 
-CUTS = size(2, 20)
+CUTS = size(1, 20)
 #: Acknowledged before each cut.
 BEFORE = size(200, 1000)
 ENDLESS = {"rule": {"people": 10**9}}
