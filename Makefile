@@ -9,7 +9,7 @@ SMALL ?=
 T ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test test-all check format lock bench self-check clean
+.PHONY: help install install-dev demo up test test-all chaos check format lock bench self-check clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test: check ## The fast tests, on a clean clone too; T=path for a part of them
 
 test-all: test ## The slow tests as well: real processes, faults, a real browser
 	$(BIN)/pytest -q -m slow $(T)
+
+chaos: install-dev ## The faults at their full sizes, for a night; T=path for a part of them
+	CHAOS=full $(BIN)/pytest -q -s -m slow --durations=20 $(if $(T),$(T),tests/faults tests/simulator tests/ground)
 
 bench: install-dev ## Measure this machine, each figure beside its limit; SMALL=1 looks at the rows only
 	$(BIN)/python -m bench.all $(if $(SMALL),--small)

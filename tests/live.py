@@ -162,6 +162,15 @@ class Live:
         url = f"{self._published('OUTBOX_URL')}/messages?limit=1000&to={quoted}"
         return list(self._ask(url)["items"])
 
+    def mails_about(self, words: str) -> list[dict[str, Any]]:
+        """Every mail with these words in its subject, oldest first."""
+        found, after = [], 0
+        url = f"{self._published('OUTBOX_URL')}/messages?limit=1000&after="
+        while items := self._ask(f"{url}{after}")["items"]:
+            found += [mail for mail in items if words in mail["subject"]]
+            after = items[-1]["id"]
+        return found
+
     def mail(self, to: str, about: str, *, seconds: float = 30) -> dict[str, Any]:
         """The one mail to an address with these words in its subject, attachments and all."""
         found: list[dict[str, Any]] = []
@@ -251,10 +260,11 @@ def _arguments(pid: str) -> list[str]:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Live]:
-    """A site of its own in a fresh home, gone afterwards."""
+def running(*, at: Path | None = None, **settings: str) -> Iterator[Live]:
+    """A site of its own in a fresh home, gone afterwards; `at` is a home that outlives it."""
     # Not pytest's directory: its parents are 0700, and the database's user must pass.
-    home = Path(tempfile.mkdtemp(prefix="cmi-live-"))
+    home = at or Path(tempfile.mkdtemp(prefix="cmi-live-"))
+    home.mkdir(exist_ok=True)
     home.chmod(0o711)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -265,7 +275,8 @@ def running(**settings: str) -> Iterator[Live]:
     finally:
         if site.process is not None:
             site.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        if at is None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,9 @@ import psycopg
 from countmein.base import embedded
 from countmein.base.embedded_archive import prepare
 from countmein.base.embedded_binaries import find_binaries
-from countmein.base.embedded_cluster import environment, sync
+from countmein.base.embedded_cluster import environment
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors, settle
+from countmein.base.kept_files import keep_entries
 
 #: How many bases are kept, and the log since the oldest of them: a week of nights.
 KEEP = 7
@@ -98,7 +99,7 @@ def take_base(home: Path, kept: Path, *, log: Callable[[str], None], keep: int =
         finally:
             running.stop()
         draft.rename(base.path)
-        sync(ours)
+        keep_entries(ours)
         forget_old(ours, keep=keep)
     return base
 
@@ -135,7 +136,7 @@ def _copy(
     said = {**asdict(base), "began_at": str(began), "finished_at": str(base.finished_at)}
     del said["path"]
     _write(draft / "base.json", json.dumps(said, indent=1) + "\n")
-    sync(draft)
+    keep_entries(draft)
     return draft, base
 
 

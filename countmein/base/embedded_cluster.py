@@ -8,6 +8,7 @@ from pathlib import Path
 
 from countmein.base.embedded_binaries import Binaries
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors
+from countmein.base.kept_files import keep_entries
 from countmein.base.processes import die_with_parent
 
 SUPERUSER = "postgres"
@@ -72,7 +73,7 @@ def _make(target: Path, *, place: Place, binaries: Binaries, lock: int) -> None:
     single = [str(binaries.directory / "postgres"), "--single", "-D", str(unfinished), SUPERUSER]
     _run(single, stdin=_FIRST_STATEMENTS, place=place, lock=lock)
     unfinished.rename(target)
-    sync(place.root)
+    keep_entries(place.root)
 
 
 def _locale(major: int) -> list[str]:
@@ -121,12 +122,3 @@ def write_access(target: Path, *, place: Place) -> None:
         path.write_text("\n".join(lines) + "\n")
         if os.geteuid() == 0:
             os.chown(path, place.os_user.pw_uid, place.os_user.pw_gid)
-
-
-def sync(directory: Path) -> None:
-    """Make a rename inside `directory` durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from countmein.base.kept_files import keep_entries, write_kept
+
 _STATE_DIRECTORY = "/var/lib/countmein"
 _LONGEST_SOCKET_DIRECTORY = 85  # bytes; sun_path holds 107 and the socket's own name takes 22
 _CANDIDATES = ("postgres", "nobody")
@@ -173,11 +175,13 @@ def _state_directory() -> Path:
 def _make_away(home: Path) -> Path:
     away = _state_directory() / f"{home.name}-{secrets.token_hex(6)}"
     draft = home / f"cluster.{os.getpid()}"
-    draft.write_text(f"{away}\n")
+    draft.unlink(missing_ok=True)
+    write_kept(draft, text=f"{away}\n")
     # Whoever links first decides for all that start at the same moment.
     with contextlib.suppress(FileExistsError):
         (home / "cluster").hardlink_to(draft)
     draft.unlink()
+    keep_entries(home)
     decided = _moved_to(home) or away
     for directory in (decided.parent, decided):
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)

@@ -17,8 +17,9 @@ import psycopg
 from countmein.base import embedded
 from countmein.base.backup import SECRETS, Base, bases
 from countmein.base.embedded_binaries import Binaries, find_binaries
-from countmein.base.embedded_cluster import environment, sync, write_access
+from countmein.base.embedded_cluster import environment, write_access
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors, settle
+from countmein.base.kept_files import keep_entries
 
 _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0  # a killed try may be in the middle of a checkpoint
@@ -71,7 +72,7 @@ def restore(
         latest = _play_back(cluster, ours, at=at, place=place, binaries=binaries, lock=lock)
         _give_secrets(base, home=place.home)
         cluster.rename(place.root / f"pg{base.major}")
-        sync(place.root)
+        keep_entries(place.root)
     finally:
         os.close(lock)
     return latest

@@ -32,6 +32,32 @@ _QUERIES: dict[str, str] = {
         FULL JOIN campaigns_crowdtotal t USING (lane, campaign_id, crowd_id, kind, place)
         WHERE coalesce(c.people, 0) <> coalesce(t.people, 0)
            OR coalesce(c.amount, 0) <> coalesce(t.amount, 0)""",
+    # What is shown is what the totals of the crowds that are in add up to.
+    "shown_tally_is_recounted": """
+        WITH counted AS (
+            SELECT t.lane, t.campaign_id, k.is_core OR k.is_in AS is_in, t.kind, t.place,
+                   t.people, t.amount
+            FROM campaigns_crowdtotal t JOIN campaigns_crowd k ON k.lane = t.lane
+                 AND k.id = t.crowd_id),
+        people AS (
+            SELECT lane, campaign_id AS id, sum(people) FILTER (WHERE is_in) AS people,
+                   sum(people) FILTER (WHERE NOT is_in) AS waiting_people
+            FROM counted GROUP BY 1, 2),
+        sums AS (
+            SELECT lane, id, jsonb_object_agg(kind, amount) FILTER (WHERE amount <> 0) AS sum
+            FROM (SELECT lane, campaign_id AS id, kind, sum(amount) AS amount FROM counted
+                  WHERE is_in GROUP BY 1, 2, 3) s GROUP BY 1, 2),
+        places AS (
+            SELECT lane, id, jsonb_object_agg(place, people) FILTER (WHERE people <> 0) AS places
+            FROM (SELECT lane, campaign_id AS id, place, sum(people) AS people FROM counted
+                  WHERE is_in AND place <> '' GROUP BY 1, 2, 3) p GROUP BY 1, 2)
+        SELECT y.id FROM campaigns_tally y LEFT JOIN people USING (lane, id)
+             LEFT JOIN sums USING (lane, id) LEFT JOIN places USING (lane, id)
+        WHERE y.people <> coalesce(people.people, 0)
+           OR y.waiting_people <> coalesce(people.waiting_people, 0)
+           OR (SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(y.sum) s
+               WHERE s.value <> '0') IS DISTINCT FROM sums.sum
+           OR nullif(y.places, '{}') IS DISTINCT FROM places.places""",
     # All changes together are what the pledges' states say.
     "changes_match_pledges": """
         WITH live AS (SELECT lane, id FROM campaigns_gate

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import psycopg
 
 from countmein.base import embedded
 from countmein.base.durable import NotDurable, require_durable
+from countmein.base.kept_files import keep_entries, write_kept
 
 SANDBOX_KEY = "sk_test_sandbox"
 _LOCK_SECONDS = 1.0  # commands that look whether the site runs hold the lock for an instant
@@ -62,6 +64,9 @@ def open_home(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("run", "log", "sandbox"):
             (path / name).mkdir(mode=0o700, exist_ok=True)
+        # What is there already says nothing: a disk can have become read-only since.
+        with tempfile.TemporaryFile(dir=path / "run"):
+            pass
     except OSError as fault:
         raise SiteRefused(
             f"Countmein cannot keep its files in {path} ({fault.strerror}: {fault.filename});"
@@ -78,6 +83,7 @@ def kept_secret(path: Path) -> str:
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()
+        keep_entries(path.parent)
     return path.read_text().strip()
 
 
@@ -85,9 +91,7 @@ def write_private(path: Path, *, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     draft = path.with_name(f"{path.name}.draft")
     draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    write_kept(draft, text=text)
     draft.replace(path)
 
 

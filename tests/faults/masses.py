@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -20,12 +20,13 @@ from countmein.payments.models import Attempt, Charge, Mandate
 from tests.conftest import ask
 
 CARD = "pm_card_visa"
+T = TypeVar("T")
 #: The full size takes hours and is for the night; each change gets the small one.
 IS_FULL = os.environ.get("CHAOS") == "full"
 
 
-def size(small: int, full: int) -> int:
-    """How many, by CHAOS=full."""
+def size(small: T, full: T) -> T:
+    """How many, or which, by CHAOS=full."""
     return full if IS_FULL else small
 
 

@@ -25,7 +25,7 @@ from tests.conftest import Site
 from tests.faults.kills import run_and_die
 from tests.faults.test_kills import one_round, rescue
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 
 __all__ = ["bank", "olga", "tipped"]
 

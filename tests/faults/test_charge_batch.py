@@ -15,7 +15,7 @@ from tests.faults.masses import CARD, most_per_charge, paid_at_provider, size, u
 from tests.faults.test_charged_once import _booked, _fund
 from tests.faults.test_kills import one_round, rescue
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 
 
 def test_a_killed_batch_of_charges_is_resumed(site: Site, launch: Launch) -> None:

@@ -18,7 +18,7 @@ from tests.conftest import Launch, Site
 from tests.faults.kills import run_and_die
 from tests.faults.test_kills import one_round, rescue
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 
 
 def _plant(wanted: dict[str, Any] | None) -> None:

@@ -36,7 +36,7 @@ from tests.faults.masses import (
 from tests.faults.test_kills import one_round, rescue
 from tests.faults.wire import Wire
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 COUNT = size(300, 100_000)
 KILLS = size(5, 20)
 #: Refunds a second, against the sandbox, on a machine of its own.

@@ -46,7 +46,7 @@ from tests.conftest import Site
 
 __all__ = ["olga", "own_statement", "settled"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 DAY = timedelta(days=1)
 STEPS = 30
 INVOICE = checked(name="invoice.pdf", content=PDF)

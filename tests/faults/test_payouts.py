@@ -38,7 +38,7 @@ from tests.faults.kills import run_and_die
 
 __all__ = ["olga", "settled"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 DAY = timedelta(days=1)
 
 

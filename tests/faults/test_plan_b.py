@@ -28,7 +28,7 @@ from tests.conftest import Launch, Site
 from tests.faults.crowd import together
 from tests.faults.test_kills import killed_every, picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_read")]
 Made = dict[str, dict[str, Any]]
 
 

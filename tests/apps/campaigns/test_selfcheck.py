@@ -14,6 +14,10 @@ from tests.conftest import Launch, Site
     ("name", "plant"),
     [
         ("tally_is_sum_of_changes", "UPDATE campaigns_crowdtotal SET people = people + 1"),
+        ("shown_tally_is_recounted", "UPDATE campaigns_tally SET people = people + 1"),
+        ("shown_tally_is_recounted", "UPDATE campaigns_tally SET waiting_people = 1"),
+        ("shown_tally_is_recounted", "UPDATE campaigns_tally SET sum = '{\"money\": 101}'"),
+        ("shown_tally_is_recounted", "UPDATE campaigns_tally SET places = '{\"Leeds\": 1}'"),
         ("changes_match_pledges", "UPDATE campaigns_change SET people = people * 2"),
         ("tipped_campaigns_have_tipped", "DELETE FROM campaigns_move WHERE state = 'tipped'"),
         ("ledger_matches_charges", "UPDATE payments_charge SET amount_minor = amount_minor + 1"),
