@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -12,7 +12,7 @@ from countmein.base.clock import site_now
 from countmein.campaigns.changes import Part, parts_of
 from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge, Tally
 from countmein.rules.states import PledgeState
-from countmein.rules.tipping import Arrival, Served, serve
+from countmein.rules.tipping import Arrival, Place, places
 
 #: How long a pledge keeps its place under a cap while its card is not secured yet.
 PLACE_KEPT = timedelta(minutes=15)
@@ -41,23 +41,31 @@ def arrivals(
         yield row, tuple(part for part in parts_of(row) if part.crowd_id in inside)
 
 
-def served(
-    campaign: Campaign, *, queue: list[tuple[Pledge, tuple[Part, ...]]], taken: Mapping[str, int]
-) -> Served:
-    """Give the places under the cap to this queue, given what is taken already."""
-    return serve(
-        (
-            Arrival(
+Queued = tuple[Pledge, tuple[Part, ...]]
+
+
+def with_places(
+    campaign: Campaign, queue: Iterable[Queued], *, taken: Mapping[str, int]
+) -> Iterator[tuple[Queued, Place]]:
+    """Give the places under the cap to this queue, given what is taken already.
+
+    Follows the queue only as far as anybody can have a place.
+    """
+    rows: dict[str, Queued] = {}
+
+    def arriving() -> Iterator[Arrival]:
+        for row, parts in queue:
+            rows[str(row.id)] = (row, parts)
+            yield Arrival(
                 id=str(row.id),
                 amounts=amounts(parts if row.state == PledgeState.active else parts_of(row)),
                 secured=row.state == PledgeState.active,
                 keeps_place=row.state == PledgeState.unsecured,
             )
-            for row, parts in queue
-        ),
-        cap=campaign.cap,
-        taken=taken,
-    )
+
+    kinds = frozenset(campaign.kinds)
+    for arrival, place in places(arriving(), cap=campaign.cap, taken=taken, kinds=kinds):
+        yield rows.pop(arrival.id), place
 
 
 def amounts(parts: tuple[Part, ...] | list[Part]) -> dict[str, int]:
@@ -68,13 +76,16 @@ def amounts(parts: tuple[Part, ...] | list[Part]) -> dict[str, int]:
     return totals
 
 
-def waitlisted_people(campaign: Campaign, tally: Tally) -> int:
+def waitlisted_people(campaign: Campaign, tally: Tally, *, accepted_people: int) -> int:
     """How many people in the tally have no place under the cap; 0 while everybody fits.
 
-    Walks the queue only once the cap is reached; below it the totals answer.
+    Walks the queue only once the cap is reached, and only as far as there are places; below it the
+    totals answer. Of the people in the tally, `accepted_people` stand in no queue any more.
     """
     if all(tally.sum.get(kind, 0) <= most for kind, most in campaign.cap.items()):
         return 0
     gate = Gate.objects.get(lane=campaign.lane, id=campaign.id)
-    queue = list(arrivals(campaign, crowds_in(campaign), now=site_now()))
-    return len(served(campaign, queue=queue, taken=gate.accepted).waiting)
+    queue = arrivals(campaign, crowds_in(campaign), now=site_now())
+    placed = with_places(campaign, queue, taken=gate.accepted)
+    seated = sum(place is Place.accepted for _queued, place in placed)
+    return max(0, tally.people - accepted_people - seated)

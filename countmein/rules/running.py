@@ -73,6 +73,9 @@ class Running(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._crowds
 
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._crowds)
+
     def __len__(self) -> int:
         return len(self._crowds)
 
@@ -95,11 +98,6 @@ class Running(Generic[Key]):
     def named(self) -> frozenset[str]:
         """The pledges that conditions wait for."""
         return frozenset(self._pledges)
-
-    @property
-    def depth(self) -> int:
-        """How many failures are kept: what a peel of everybody costs."""
-        return len(self._log)
 
     def is_in(self, key: Key) -> bool:
         """Whether this crowd is in, as of the last settling."""

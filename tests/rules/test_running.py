@@ -132,7 +132,7 @@ def _walk(shadow: Shadow, later: list[Condition], present: list[Step], step: Ste
         shadow.agree()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_6_running_equals_clear_along_a_long_history(seed: int) -> None:
     """Long enough for what is kept of the peel to be taken back and built up again many times."""
     rng = Random(seed)
@@ -140,7 +140,7 @@ def test_a_6_running_equals_clear_along_a_long_history(seed: int) -> None:
     for asked in [None, *(wish(rng) for _ in range(25))]:
         shadow.add_crowd(asked)
     present: list[tuple[int, str, int, str, int]] = []
-    for _round in range(120):
+    for _round in range(80):
         for _act in range(rng.choice((1, 1, 3, 10))):
             if present and rng.random() < 0.4:
                 key, kind, amount, place, people = present.pop(rng.randrange(len(present)))

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 
-from django.db import connection, transaction
+from django.db import connection
 from psycopg.types.json import Jsonb
 
 from countmein.base.clock import site_now
-from countmein.campaigns.actions.count import recount
+from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
-from countmein.campaigns.gates import close_round, hold
 from countmein.campaigns.kinds import is_charged, needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
-from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, served
+from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, with_places
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.rules.collection import BatchRefused
 from countmein.rules.states import KEEPING, CampaignState, PledgeState
+from countmein.rules.tipping import Place
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +38,13 @@ def accept_slice(campaign: Campaign) -> bool:
     A slice whose charges are not what was accepted is none: charging stops until one is.
     """
     try:
-        with transaction.atomic():
-            return _accept_slice(campaign)
+        return with_rest_counted(campaign, _accept_slice)
     except BatchRefused as refused:
         _stop_charging(campaign, refused)
         return False
 
 
-def _accept_slice(campaign: Campaign) -> bool:
-    gate = hold(campaign)
+def _accept_slice(campaign: Campaign, gate: Gate, _tally: Tally) -> bool:
     if gate.executing_at is not None:
         return False
     if gate.state == CampaignState.tipped:
@@ -59,8 +57,6 @@ def _accept_slice(campaign: Campaign) -> bool:
         )
     elif gate.state not in KEEPING:
         return False
-    gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
-    recount(campaign, open_round=gate.round)
     now = site_now()
     chosen = _chosen(campaign, gate, now)
     if chosen:
@@ -93,9 +89,9 @@ def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge,
     queue = arrivals(campaign, crowds_in(campaign), now=now)
     if not campaign.cap:
         return list(islice(queue, SLICE))
-    whole = list(queue)
-    places = set(served(campaign, queue=whole, taken=gate.accepted).accepted)
-    return [(row, parts) for row, parts in whole if str(row.id) in places][:SLICE]
+    placed = with_places(campaign, queue, taken=gate.accepted)
+    taken = (arrival for arrival, place in placed if place is Place.accepted)
+    return list(islice(taken, SLICE))
 
 
 def _accept(
