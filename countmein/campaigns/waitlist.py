@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db.models import Q
 
@@ -16,6 +17,10 @@ from countmein.rules.tipping import Arrival, Place, places
 
 #: How long a pledge keeps its place under a cap while its card is not secured yet.
 PLACE_KEPT = timedelta(minutes=15)
+#: So many pledges are looked at together.
+_CHUNK = 500
+
+Queued = tuple[Pledge, tuple[Part, ...]]
 
 
 def crowds_in(campaign: Campaign) -> frozenset[uuid.UUID]:
@@ -24,24 +29,23 @@ def crowds_in(campaign: Campaign) -> frozenset[uuid.UUID]:
     return frozenset(rows.values_list("id", flat=True))
 
 
-def arrivals(
-    campaign: Campaign, inside: frozenset[uuid.UUID], *, now: datetime
-) -> Iterator[tuple[Pledge, tuple[Part, ...]]]:
+def arrivals(campaign: Campaign, *, now: datetime) -> Iterator[Queued]:
     """Pledges that may be accepted, first come first, each with its parts that are in.
 
-    Streams: an open campaign can have a million of them.
+    Streams: an open campaign can have a million of them, and as many conditions.
     """
-    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).filter(
-        Q(state=PledgeState.active, crowd_id__in=inside)
-        | Q(state=PledgeState.unsecured, acted_at__gt=now - PLACE_KEPT)
-    )
-    if not campaign.cap:
-        rows = rows.filter(state=PledgeState.active)
-    for row in rows.order_by("id").iterator(chunk_size=1000):
-        yield row, tuple(part for part in parts_of(row) if part.crowd_id in inside)
-
-
-Queued = tuple[Pledge, tuple[Part, ...]]
+    inside = Crowd.objects.filter(lane=campaign.lane, campaign_id=campaign.id, is_in=True)
+    is_ready = Q(state=PledgeState.active, crowd_id__in=inside.values("id"))
+    if campaign.cap:
+        is_ready |= Q(state=PledgeState.unsecured, acted_at__gt=now - PLACE_KEPT)
+    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).filter(is_ready)
+    queue = rows.order_by("id").iterator(chunk_size=_CHUNK)
+    while chunk := list(islice(queue, _CHUNK)):
+        further = {uuid.UUID(said["crowd_id"]) for row in chunk for said in row.more}
+        also = set(inside.filter(id__in=further).values_list("id", flat=True)) if further else set()
+        for row in chunk:
+            first, *more = parts_of(row)
+            yield row, (first, *(part for part in more if part.crowd_id in also))
 
 
 def with_places(
@@ -85,7 +89,7 @@ def waitlisted_people(campaign: Campaign, tally: Tally, *, accepted_people: int)
     if all(tally.sum.get(kind, 0) <= most for kind, most in campaign.cap.items()):
         return 0
     gate = Gate.objects.get(lane=campaign.lane, id=campaign.id)
-    queue = arrivals(campaign, crowds_in(campaign), now=site_now())
+    queue = arrivals(campaign, now=site_now())
     placed = with_places(campaign, queue, taken=gate.accepted)
     seated = sum(place is Place.accepted for _queued, place in placed)
     return max(0, tally.people - accepted_people - seated)

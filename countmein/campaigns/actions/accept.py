@@ -15,10 +15,11 @@ from countmein.base.clock import site_now
 from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
+from countmein.campaigns.gates import is_accepting
 from countmein.campaigns.kinds import is_charged, needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
-from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, with_places
+from countmein.campaigns.waitlist import amounts, arrivals, with_places
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.rules.collection import BatchRefused
 from countmein.rules.states import KEEPING, CampaignState, PledgeState
@@ -26,8 +27,10 @@ from countmein.rules.tipping import Place
 
 log = logging.getLogger(__name__)
 
-#: One slice holds the gate for some tens of milliseconds; pledgers wait no longer than that.
+#: So many are accepted at once when nobody can pledge any more.
 SLICE = 500
+#: While people pledge they wait for a slice that holds the gate: some tens of milliseconds.
+SHORT_SLICE = 100
 
 
 def accept_slice(campaign: Campaign) -> bool:
@@ -86,12 +89,13 @@ def stopped() -> list[uuid.UUID]:
 
 def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge, tuple[Part, ...]]]:
     """The next pledges to accept: all that are in, or with a cap those that have a place."""
-    queue = arrivals(campaign, crowds_in(campaign), now=now)
+    most = SHORT_SLICE if is_accepting(gate, now=now) else SLICE
+    queue = arrivals(campaign, now=now)
     if not campaign.cap:
-        return list(islice(queue, SLICE))
+        return list(islice(queue, most))
     placed = with_places(campaign, queue, taken=gate.accepted)
     taken = (arrival for arrival, place in placed if place is Place.accepted)
-    return list(islice(taken, SLICE))
+    return list(islice(taken, most))
 
 
 def _accept(
