@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import close_old_connections, connection, connections, transaction
 from django.db.models import Min
 from procrastinate.contrib.django import app
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.idempotency import forget_old
-from countmein.base.jobs import QUEUES, defer
+from countmein.base.jobs import GROUPS, defer
 from countmein.base.jobs_rescue import give_back, note_worker
 from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.accept import stopped
@@ -61,15 +63,12 @@ from countmein.watch import reports, rounds
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.5
-#: Jobs side by side. Five kinds of them (mandates, charges, refunds, events, mails) may take a long
-#: turn, each at most once at a time; what is left is for counting, which is due within a second.
-CONCURRENCY = 10
 
 
 def sweep() -> None:
     """Hand out whatever is due now; safe to run in many workers, as often as one likes."""
     now = site_now()
-    _hand_out(count, "count", uncounted())
+    _hand_out(count, "count", uncounted(pause_seconds=settings.COUNT_PAUSE_SECONDS))
     _hand_out(secure, "secure", _with_cards())
     gates = Gate.objects.all_lanes()
     _hand_out(
@@ -91,7 +90,7 @@ def sweep() -> None:
         defer(look_at_account_by_itself, once=f"account:{id}", organiser_id=id)
     due = [*payments.due_jobs()]
     due += [events.read_events] if events.has_news() else []
-    due += [outreach.send] if outreach.has_due() else []
+    due += outreach.due_jobs()
     for task in due:
         defer(task, once=task.name)
 
@@ -322,18 +321,41 @@ def work() -> None:
 
 
 async def _run_jobs() -> None:
+    """Run each group of queues with places of its own until the process is told to stop."""
     connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
     with app.replace_connector(connector):
+        loop = asyncio.get_running_loop()
         # The loop's own pool is as small as the machine, and jobs that wait for the wire fill it.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONCURRENCY + 2))
+        places = sum(count for _queues, count in GROUPS)
+        loop.set_default_executor(ThreadPoolExecutor(places + 2))
         async with app.open_async():
             _note_when_registered()
-            await app.run_worker_async(
-                queues=list(QUEUES),
-                concurrency=CONCURRENCY,
-                shutdown_graceful_timeout=1,
-                fetch_job_polling_interval=2,
-            )
+            told = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, told.set)
+            await run_groups(GROUPS, until=told)
+
+
+async def run_groups(
+    groups: Sequence[tuple[tuple[str, ...], int]], *, until: asyncio.Event
+) -> None:
+    """Run a worker for each group until told to stop; if one of them fails, all stop."""
+    async with asyncio.TaskGroup() as together:
+        workers = [together.create_task(_run_group(*group)) for group in groups]
+        await until.wait()
+        for worker in workers:
+            worker.cancel()
+
+
+async def _run_group(queues: tuple[str, ...], places: int) -> None:
+    await app.run_worker_async(
+        name="+".join(queues),
+        queues=list(queues),
+        concurrency=places,
+        install_signal_handlers=False,
+        shutdown_graceful_timeout=1,
+        fetch_job_polling_interval=2,
+    )
 
 
 def _note_when_registered() -> None:

@@ -170,6 +170,9 @@ STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 # Stripe allows 25 requests a second on one endpoint; the sandbox bears more.
 CHARGES_PER_SECOND = int(os.environ.get("CHARGES_PER_SECOND", "500" if SANDBOX else "20"))
 
+# A campaign into which people pour is counted at most so often; any other one at once.
+COUNT_PAUSE_SECONDS = float(os.environ.get("COUNT_PAUSE_SECONDS", "1"))
+
 # What one person may pay out alone, in minor units of any currency; above it a second one agrees.
 PAYOUT_ALONE_UP_TO_MINOR = int(os.environ.get("PAYOUT_ALONE_UP_TO_MINOR", "100000"))
 # The site's own share of what is settled, in basis points; fixed for a campaign when it launches.

@@ -13,10 +13,22 @@ from procrastinate.manager import JobManager
 from procrastinate.retry import RetryDecision
 from procrastinate.tasks import Task
 
-#: Queues by promise: what touches money, what decides, what is sent to people, the rest.
-QUEUES = ("money", "counting", "sends", "chores")
-#: A backlog of mails must not keep a campaign from being counted, or a card from being charged.
-PRIORITIES = {"counting": 2, "money": 1}
+#: Queues by promise: what is counted, what is carried out, what touches money, what somebody waits
+#: for at the screen, what is sent to people, the rest.
+QUEUES = ("counting", "settling", "money", "awaited", "sends", "chores")
+#: How many jobs of these queues run side by side. Each group has places of its own: a backlog of
+#: mails keeps no campaign from being counted. Counting is one job a campaign, so one into which
+#: people pour takes one place; four kinds of jobs about money may take a long turn, each at most
+#: once at a time.
+GROUPS: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("counting",), 4),
+    (("settling",), 3),
+    (("money", "chores"), 5),
+    (("awaited",), 2),
+    (("sends",), 3),
+)
+#: Where one worker takes everything, a backlog of mails must not stand before the rest.
+PRIORITIES = {"counting": 3, "awaited": 2, "settling": 2, "money": 1}
 
 
 class _Retry(RetryStrategy):
@@ -38,10 +50,21 @@ _RETRY = _Retry(max_attempts=6, exponential_wait=2)
 _OURS = JobManager(DjangoConnector())
 
 
-def job(*, name: str, queue: str) -> Callable[[Callable[..., None]], Task[..., None, ...]]:
-    """Declare a verb's job under a name that outlives moves of its code."""
+#: The jobs of which some are waited for: what tells them by their arguments.
+_AWAITED: dict[str, Callable[[dict[str, Any]], bool]] = {}
+
+
+def job(
+    *, name: str, queue: str, is_awaited: Callable[[dict[str, Any]], bool] | None = None
+) -> Callable[[Callable[..., None]], Task[..., None, ...]]:
+    """Declare a verb's job under a name that outlives moves of its code.
+
+    `is_awaited` tells by its arguments whether somebody waits for this one: it goes first.
+    """
     if queue not in QUEUES:
         raise ValueError(f"there is no queue {queue}")
+    if is_awaited is not None:
+        _AWAITED[name] = is_awaited
     return app.task(name=name, queue=queue, retry=_RETRY, priority=PRIORITIES.get(queue, 0))
 
 
@@ -71,6 +94,9 @@ def _enqueue(task: Task[..., None, ...], ids: dict[str, Any], **options: Any) ->
     In a worker the app has another one: a job inserted there could run before the data it is about
     is committed, and would stay when that is rolled back.
     """
+    is_awaited = _AWAITED.get(task.name)
+    if is_awaited is not None and is_awaited(ids):
+        options |= {"queue": "awaited", "priority": PRIORITIES["awaited"]}
     deferrer = task.configure(**options)
     deferrer.job_manager = _OURS
     deferrer.defer(**ids)

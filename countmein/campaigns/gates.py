@@ -89,6 +89,13 @@ def free_places(gate: Gate, given_up: Iterable[Mapping[str, int]]) -> None:
     gate.save(update_fields=["accepted", "accepted_round"])
 
 
+def has_come_since(gate: Gate) -> bool:
+    """Whether anything has changed since acceptance found nobody more. Call with the gate held."""
+    if gate.state != CampaignState.settled or gate.executing_at or gate.charging_stopped_at:
+        return False
+    return gate.accepted_round < close_round(lane=gate.lane, campaign_id=gate.id)
+
+
 def close_round(*, lane: int, campaign_id: uuid.UUID) -> int:
     """Close the round if anything changed in it, and return the number of the open one.
 

@@ -233,6 +233,10 @@ class Tally(LaneModel):
     distribution = "campaign"
     round = models.BigIntegerField(default=0)
     as_of = models.DateTimeField()
+    #: When it was counted by the machine's clock: a hot campaign is counted once a second.
+    counted_at = models.DateTimeField(null=True)
+    #: The round of the unlock distance and the waiting list, which are looked at without haste.
+    outlook_round = models.BigIntegerField(default=0)
     people = models.BigIntegerField(default=0)
     waiting_people = models.BigIntegerField(default=0)
     waitlisted_people = models.BigIntegerField(default=0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, cast
 
 from django.db import connection, transaction
 from django.db.models import Q
+from procrastinate.tasks import Task
 
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
@@ -68,6 +69,8 @@ class Post:
     contact_id: uuid.UUID | None = None
     to_address: str = ""
     language: str = "en-gb"
+    #: Somebody waits for it now; it goes before all others.
+    is_awaited: bool = False
 
 
 def address_lane(address: str) -> int:
@@ -87,38 +90,54 @@ def post(posts: Sequence[Post]) -> None:
             topic=p.topic,
             language=p.language,
             letter=asdict(p.letter),
+            is_awaited=p.is_awaited,
             queued_at=now,
             due_at=now,
         )
         for p in sorted(posts, key=lambda p: (p.lane, p.once))
     ]
     Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-    if rows:
-        defer(send, once="outreach.send")
+    for task, is_awaited in ((send_awaited, True), (send, False)):
+        if any(row.is_awaited is is_awaited for row in rows):
+            defer(task, once=task.name)
+
+
+@job(name="outreach.send_awaited", queue="awaited")
+def send_awaited() -> None:
+    """Send what somebody waits for, on a connection of its own, whatever else is queued."""
+    _send(lambda: _claim(is_awaited=True))
 
 
 @job(name="outreach.send", queue="sends")
 def send() -> None:
-    """Send what is queued and due, batch by batch, for a turn; the sweep hands out the rest."""
+    """Send what is queued and due, batch by batch, for a turn; the sweep hands out the rest.
+
+    Before each batch it looks for what somebody waits for: where this is the only place to work
+    at, one batch is all that can stand before that.
+    """
+    _send(lambda: _claim(is_awaited=True) or _claim(is_awaited=False))
+
+
+def _send(claim: Callable[[], list[Delivery]]) -> None:
     ends = time.monotonic() + TURN_SECONDS
-    while time.monotonic() < ends and (batch := _claim()):
+    while time.monotonic() < ends and (batch := claim()):
         _hand_over(batch)
 
 
-def _claim() -> list[Delivery]:
+def _claim(*, is_awaited: bool) -> list[Delivery]:
     """Take the next batch for a while: what its worker does not come to is due again later."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE outreach_delivery d SET due_at = clock_timestamp() + %s
             FROM (SELECT lane, id FROM outreach_delivery
-                  WHERE state = 'queued' AND due_at <= clock_timestamp()
+                  WHERE state = 'queued' AND is_awaited = %s AND due_at <= clock_timestamp()
                   ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) due
             WHERE d.lane = due.lane AND d.id = due.id
             RETURNING d.lane, d.id
             """,
             # psycopg adapts an interval, whatever Django's stubs list.
-            [cast("Any", _CLAIM_LASTS), BATCH],
+            [cast("Any", _CLAIM_LASTS), is_awaited, BATCH],
         )
         keys = cursor.fetchall()
     if not keys:
@@ -240,10 +259,8 @@ def has_unsent() -> bool:
     return waiting.filter(Q(due_at__lte=real_now()) | Q(attempt=0)).exists()
 
 
-def has_due() -> bool:
-    """Whether a message waits to be sent now."""
-    return (
-        Delivery.objects.all_lanes()
-        .filter(state=DeliveryState.QUEUED, due_at__lte=real_now())
-        .exists()
-    )
+def due_jobs() -> list[Task[..., None, ...]]:
+    """The jobs for which a message waits to be sent now."""
+    due = Delivery.objects.all_lanes().filter(state=DeliveryState.QUEUED, due_at__lte=real_now())
+    jobs = {True: send_awaited, False: send}
+    return [jobs[is_awaited] for is_awaited in jobs if due.filter(is_awaited=is_awaited).exists()]

@@ -30,6 +30,8 @@ class Delivery(LaneModel):
     topic = models.CharField(max_length=32)
     language = models.CharField(max_length=12, default="en-gb")
     letter = models.JSONField()
+    #: Somebody waits for it at the screen: a confirmation, a refused card.
+    is_awaited = models.BooleanField(default=False, db_default=False)
     state = models.CharField(max_length=8, choices=DeliveryState, default=DeliveryState.QUEUED)
     attempt = models.IntegerField(default=0)
     queued_at = models.DateTimeField()
@@ -42,10 +44,12 @@ class Delivery(LaneModel):
             models.UniqueConstraint(fields=["lane", "once"], name="one_delivery_per_cause")
         ]
         indexes = [
+            # The next of those that are waited for, and the next of all others, each without a
+            # look at the other backlog.
             models.Index(
-                fields=["due_at"],
+                fields=["is_awaited", "due_at"],
                 condition=models.Q(state__in=["queued", "sending"]),
-                name="delivery_work",
+                name="delivery_next",
             ),
             # How many mails of a topic an address had lately.
             models.Index(

@@ -1,6 +1,6 @@
 """Whether a campaign tips, waits or lapses, and whom its cap lets through."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -179,27 +179,52 @@ class Served:
     reserved: tuple[str, ...]
 
 
-def serve(queue: Iterable[Arrival], *, cap: Mapping[str, int], taken: Mapping[str, int]) -> Served:
+class Place(StrEnum):
+    """What an arrival gets: a place, none, or one that is kept until it is secured."""
+
+    accepted = "accepted"
+    waiting = "waiting"
+    reserved = "reserved"
+
+
+def places(
+    queue: Iterable[Arrival],
+    *,
+    cap: Mapping[str, int],
+    taken: Mapping[str, int],
+    kinds: frozenset[str] | None = None,
+) -> Iterator[tuple[Arrival, Place]]:
     """Give out what is left of the cap by order of arrival: whole pledges, no overtaking.
 
     Whoever does not fit makes all later ones wait who need one of the same capped kinds.
     A pledge without a capped kind never waits; one neither secured nor kept is passed over.
+    `kinds` are all that anybody can pledge: where each is capped and somebody waits for each,
+    nobody behind has a place, and the queue is followed no further.
     """
     left = {kind: limit - taken.get(kind, 0) for kind, limit in cap.items()}
     blocked: set[str] = set()
-    accepted: list[str] = []
-    waiting: list[str] = []
-    reserved: list[str] = []
     for arrival in queue:
         if not arrival.secured and not arrival.keeps_place:
             continue
         needs = {kind: x for kind, x in arrival.amounts.items() if kind in left and x > 0}
-        fits = all(kind not in blocked and x <= left[kind] for kind, x in needs.items())
-        if fits:
+        if all(kind not in blocked and x <= left[kind] for kind, x in needs.items()):
             for kind, x in needs.items():
                 left[kind] -= x
+            yield arrival, Place.accepted if arrival.secured else Place.reserved
         else:
             blocked |= needs.keys()
-        admitted = accepted if fits else waiting
-        (admitted if arrival.secured else reserved).append(arrival.id)
-    return Served(accepted=tuple(accepted), waiting=tuple(waiting), reserved=tuple(reserved))
+            yield arrival, Place.waiting if arrival.secured else Place.reserved
+        if kinds is not None and kinds <= blocked:
+            return
+
+
+def serve(queue: Iterable[Arrival], *, cap: Mapping[str, int], taken: Mapping[str, int]) -> Served:
+    """Who of the whole queue has a place, waits for one, or has one kept. See `places`."""
+    found: dict[Place, list[str]] = {place: [] for place in Place}
+    for arrival, place in places(queue, cap=cap, taken=taken):
+        found[place].append(arrival.id)
+    return Served(
+        accepted=tuple(found[Place.accepted]),
+        waiting=tuple(found[Place.waiting]),
+        reserved=tuple(found[Place.reserved]),
+    )

@@ -171,9 +171,9 @@ def test_a_worker_that_froze_finds_its_mail_taken_by_another(transactional_db: N
     outreach.post(
         [outreach.Post(once="x", topic="test", letter=head, lane=1, to_address="x@example.org")]
     )
-    (frozen,) = outreach._claim()
+    (frozen,) = outreach._claim(is_awaited=False)
     Delivery.objects.all_lanes().update(due_at=real_now() - timedelta(seconds=1))
-    (awake,) = outreach._claim()
+    (awake,) = outreach._claim(is_awaited=False)
     assert not outreach._begin(frozen)
     assert outreach._begin(awake)
     assert not outreach._begin(awake)

@@ -8,26 +8,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 
-from django.db import connection, transaction
+from django.db import connection
 from psycopg.types.json import Jsonb
 
 from countmein.base.clock import site_now
-from countmein.campaigns.actions.count import recount
+from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
-from countmein.campaigns.gates import close_round, hold
+from countmein.campaigns.gates import is_accepting
 from countmein.campaigns.kinds import is_charged, needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
-from countmein.campaigns.waitlist import amounts, arrivals, crowds_in, served
+from countmein.campaigns.waitlist import amounts, arrivals, with_places
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.rules.collection import BatchRefused
 from countmein.rules.states import KEEPING, CampaignState, PledgeState
+from countmein.rules.tipping import Place
 
 log = logging.getLogger(__name__)
 
-#: One slice holds the gate for some tens of milliseconds; pledgers wait no longer than that.
+#: So many are accepted at once when nobody can pledge any more.
 SLICE = 500
+#: While people pledge they wait for a slice that holds the gate: some tens of milliseconds.
+SHORT_SLICE = 100
 
 
 def accept_slice(campaign: Campaign) -> bool:
@@ -38,15 +41,13 @@ def accept_slice(campaign: Campaign) -> bool:
     A slice whose charges are not what was accepted is none: charging stops until one is.
     """
     try:
-        with transaction.atomic():
-            return _accept_slice(campaign)
+        return with_rest_counted(campaign, _accept_slice)
     except BatchRefused as refused:
         _stop_charging(campaign, refused)
         return False
 
 
-def _accept_slice(campaign: Campaign) -> bool:
-    gate = hold(campaign)
+def _accept_slice(campaign: Campaign, gate: Gate, _tally: Tally) -> bool:
     if gate.executing_at is not None:
         return False
     if gate.state == CampaignState.tipped:
@@ -59,8 +60,6 @@ def _accept_slice(campaign: Campaign) -> bool:
         )
     elif gate.state not in KEEPING:
         return False
-    gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
-    recount(campaign, open_round=gate.round)
     now = site_now()
     chosen = _chosen(campaign, gate, now)
     if chosen:
@@ -90,12 +89,13 @@ def stopped() -> list[uuid.UUID]:
 
 def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge, tuple[Part, ...]]]:
     """The next pledges to accept: all that are in, or with a cap those that have a place."""
-    queue = arrivals(campaign, crowds_in(campaign), now=now)
+    most = SHORT_SLICE if is_accepting(gate, now=now) else SLICE
+    queue = arrivals(campaign, now=now)
     if not campaign.cap:
-        return list(islice(queue, SLICE))
-    whole = list(queue)
-    places = set(served(campaign, queue=whole, taken=gate.accepted).accepted)
-    return [(row, parts) for row, parts in whole if str(row.id) in places][:SLICE]
+        return list(islice(queue, most))
+    placed = with_places(campaign, queue, taken=gate.accepted)
+    taken = (arrival for arrival, place in placed if place is Place.accepted)
+    return list(islice(taken, most))
 
 
 def _accept(

@@ -23,7 +23,7 @@ from countmein.rules import failure
 SLICE = 500
 
 
-@job(name="campaigns.close_ballots", queue="counting")
+@job(name="campaigns.close_ballots", queue="settling")
 def close_ballots(campaign_id: str) -> None:
     """Close the campaign's ballots that are over, and carry out what they decided.
 

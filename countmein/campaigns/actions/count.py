@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Sum
 
-from countmein.base.clock import site_now
+from countmein.base.clock import real_now, site_now
 from countmein.base.ids import named_uuid
 from countmein.base.jobs import job
+from countmein.campaigns import books
 from countmein.campaigns.actions.secure import is_under_way, secure
+from countmein.campaigns.books import News, Turn, turn
 from countmein.campaigns.gates import close_round, hold
-from countmein.campaigns.models import (
-    JOINED_STATES,
-    Campaign,
-    Change,
-    Crowd,
-    CrowdTotal,
-    Gate,
-    Pledge,
-    Tally,
-    crowd_id,
-    totals_of,
-)
+from countmein.campaigns.models import Campaign, Gate, Tally, totals_of
 from countmein.campaigns.moves import announce, move
 from countmein.campaigns.waitlist import waitlisted_people
-from countmein.rules import clearing, conditions
-from countmein.rules.conditions import Aggregates, Condition
+from countmein.rules import conditions
+from countmein.rules.conditions import Condition
 from countmein.rules.states import COUNTED, CampaignState, Latch
 from countmein.rules.tipping import Verdict, judge
+
+Answered = TypeVar("Answered")
+
+#: Where more crowds than this move at once, they are marked without the gate being held.
+_MOVED_UNDER_GATE = 1000
+#: How often the marking of many crowds is tried without the gate before it is done under it.
+_TRIES = 3
+
+
+class TooManyMoves(Exception):
+    """More crowds move than may be marked while pledgers wait."""
 
 
 @job(name="campaigns.count", queue="counting")
@@ -45,28 +46,51 @@ def count(campaign_id: str) -> None:
     """
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
     secure(campaign_id)
-    open_round = close_round(lane=campaign.lane, campaign_id=campaign.id)
-    with transaction.atomic():
-        tally = recount(campaign, open_round=open_round)
+    with turn(campaign.id) as mine:
+        tally = catch_up(campaign, mine)
     if _verdict(campaign, tally) is not Verdict.wait:
         decide(campaign)
 
 
 def decide(campaign: Campaign) -> Verdict:
     """Judge the campaign with its gate held and everything counted; tip or lapse it, once."""
-    with transaction.atomic():
-        gate = hold(campaign)
-        if gate.state != CampaignState.open:
-            return Verdict.wait
-        open_round = close_round(lane=campaign.lane, campaign_id=campaign.id)
-        tally = recount(campaign, open_round=open_round)
-        verdict = _verdict(campaign, tally)
-        now = site_now()
-        if verdict is Verdict.tip:
-            _move(campaign, CampaignState.tipped, now, tipped_at=now)
-        elif verdict is Verdict.lapse:
-            _move(campaign, CampaignState.lapsed, now)
+    return with_rest_counted(campaign, _decide)
+
+
+def _decide(campaign: Campaign, gate: Gate, tally: Tally) -> Verdict:
+    if gate.state != CampaignState.open:
+        return Verdict.wait
+    verdict = _verdict(campaign, tally)
+    now = site_now()
+    if verdict is Verdict.tip:
+        _move(campaign, CampaignState.tipped, now, tipped_at=now)
+    elif verdict is Verdict.lapse:
+        _move(campaign, CampaignState.lapsed, now)
     return verdict
+
+
+def with_rest_counted(
+    campaign: Campaign, act: Callable[[Campaign, Gate, Tally], Answered]
+) -> Answered:
+    """Act in one transaction with the gate held and everything counted.
+
+    Nearly all is counted before, and the tally is held before the gate: so whoever pledges waits
+    for neither a long count nor one that another process is about.
+    """
+    with turn(campaign.id) as mine:
+        for left in reversed(range(_TRIES)):
+            catch_up(campaign, mine)
+            try:
+                with transaction.atomic():
+                    tally = _hold_tally(campaign)
+                    gate = hold(campaign)
+                    gate.round = close_round(lane=gate.lane, campaign_id=gate.id)
+                    at_most = _MOVED_UNDER_GATE if left else None
+                    recount(campaign, mine, tally, open_round=gate.round, at_most=at_most)
+                    return act(campaign, gate, tally)
+            except TooManyMoves:
+                continue
+    raise AssertionError("the last try has no limit")
 
 
 def _move(campaign: Campaign, to: CampaignState, now: datetime, **fields: datetime) -> None:
@@ -111,175 +135,135 @@ def tally_of(campaign: Campaign) -> Tally:
     return row or no_tally(campaign)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counted:
-    """One crowd's row, and what it brings."""
+def catch_up(campaign: Campaign, mine: Turn) -> Tally:
+    """Count all closed rounds, holding the tally but not the gate, and look ahead."""
+    open_round = close_round(lane=campaign.lane, campaign_id=campaign.id)
+    with transaction.atomic():
+        tally = _hold_tally(campaign)
+        recount(campaign, mine, tally, open_round=open_round)
+        if tally.outlook_round < tally.round:
+            _look_ahead(campaign, mine, tally)
+    return tally
 
-    row: Crowd
-    crowd: clearing.Crowd
 
-
-def recount(campaign: Campaign, *, open_round: int) -> Tally:
-    """Add the changes of closed rounds to the totals, clear, and write the tally.
-
-    Call inside a transaction. The tally's row is the lock: two counts of one campaign take turns,
-    and what one has added the other finds done, so a killed count is simply run again.
-    """
-    now = site_now()
-    fresh = Tally(lane=campaign.lane, id=campaign.id, as_of=now)
+def _hold_tally(campaign: Campaign) -> Tally:
+    """The tally's row is the lock: two counts of one campaign take turns, in whatever process."""
+    fresh = no_tally(campaign)
+    fresh.as_of = site_now()
     Tally.objects.bulk_create([fresh], ignore_conflicts=True)
     tally = Tally.objects.filter(lane=campaign.lane, id=campaign.id).select_for_update().get()
     assert isinstance(tally, Tally)
+    return tally
+
+
+def recount(
+    campaign: Campaign, mine: Turn, tally: Tally, *, open_round: int, at_most: int | None = None
+) -> None:
+    """Add the changes of closed rounds to the totals, clear, and write the tally.
+
+    Call with the tally held. What one count has added the other finds done, so a killed count is
+    simply run again. Raises TooManyMoves if more than `at_most` crowds come in or fall out.
+    """
     if tally.round >= open_round - 1 and tally.round > 0:
-        return tally
-    totals = _add_news(campaign, after=tally.round, before=open_round)
-    counted = _crowds(campaign, totals)
-    core = next((c.crowd for c in counted if c.row.is_core), None)
-    others = [c for c in counted if not c.row.is_core]
-    base = _aggregates(core) if core else Aggregates.zero()
-    crowds = [c.crowd for c in others]
-    outcome = clearing.clear(crowds, core=base)
-    _mark(campaign, others, outcome.is_in)
-    everybody = sum(c.people for c in crowds) + base.people
+        return
+    # Until everything is written there is no book: whoever fails half way opens a new one.
+    book, mine.book = mine.book, None
+    book, news = books.read(campaign, book, tally=tally, before=open_round)
+    if at_most is not None and len(book.wrong) > at_most:
+        raise TooManyMoves
+    _add_totals(campaign, news)
+    for is_in in (True, False):
+        _mark(campaign, [id for id in book.wrong if book.running.is_in(id) is is_in], is_in)
+    book.wrong.clear()
+    totals = book.running.totals
     tally.round = open_round - 1
-    tally.as_of = now
-    tally.people = outcome.totals.people
-    tally.waiting_people = everybody - outcome.totals.people
-    tally.sum = {kind: outcome.totals.sums.get(kind, 0) for kind in campaign.kinds}
-    tally.places = {p: n for p, n in sorted(outcome.totals.people_in.items()) if n}
-    tally.waitlisted_people = waitlisted_people(campaign, tally)
-    unlock = clearing.unlock(crowds, outcome)
+    tally.as_of = site_now()
+    tally.counted_at = real_now()
+    tally.people = totals.people
+    tally.waiting_people = book.running.waiting_people
+    tally.sum = {kind: totals.sums.get(kind, 0) for kind in campaign.kinds}
+    tally.places = dict(sorted(totals.people_in.items()))
+    tally.save()
+    announce(campaign.id)
+    mine.book = book
+
+
+def _look_ahead(campaign: Campaign, mine: Turn, tally: Tally) -> None:
+    """How few more would bring in others, and how many of those who are in have no place."""
+    book, mine.book = mine.book, None
+    if book is None or book.round != tally.round:
+        book, _news = books.read(campaign, book, tally=tally, before=tally.round + 1)
+    unlock = book.running.unlock()
     tally.unlock = unlock and {
         "more_people": unlock.more_people,
         "brings_people": unlock.brings_people,
     }
-    tally.save()
-    announce(campaign.id)
-    return tally
+    accepted = book.running.people_of(book.core)
+    tally.waitlisted_people = waitlisted_people(campaign, tally, accepted_people=accepted)
+    tally.outlook_round = tally.round
+    tally.save(update_fields=["unlock", "waitlisted_people", "outlook_round"])
+    mine.book = book
 
 
-def _add_news(campaign: Campaign, *, after: int, before: int) -> dict[uuid.UUID, CrowdTotal]:
-    """Add the changes of rounds in (after, before) to the crowds' totals, and return all totals."""
-    lane, campaign_id = campaign.lane, campaign.id
-    totals = {row.id: row for row in CrowdTotal.objects.filter(lane=lane, campaign_id=campaign_id)}
-    news = (
-        Change.objects.filter(lane=lane, campaign_id=campaign_id, round__gt=after, round__lt=before)
-        .values_list("crowd_id", "kind", "place")
-        .annotate(Sum("people"), Sum("amount"))
+def _add_totals(campaign: Campaign, news: Sequence[News]) -> None:
+    """Add what is new to the rows that a book is opened from, in one statement."""
+    if not news:
+        return
+    ordered = sorted(
+        (named_uuid("total", str(each.crowd_id), each.kind, each.place), each) for each in news
     )
-    touched = []
-    for crowd, kind, place, people, amount in news:
-        key = named_uuid("total", str(crowd), kind, place)
-        row = totals.get(key) or CrowdTotal(
-            lane=lane,
-            id=key,
-            campaign_id=campaign_id,
-            crowd_id=crowd,
-            kind=kind,
-            place=place,
-            people=0,
-            amount=0,
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO campaigns_crowdtotal AS t
+                (lane, campaign_id, id, crowd_id, kind, place, people, amount)
+            SELECT %s, %s, u.* FROM unnest(
+                %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS u
+            ON CONFLICT (lane, id) DO UPDATE
+            SET people = t.people + excluded.people, amount = t.amount + excluded.amount
+            """,
+            [
+                campaign.lane,
+                campaign.id,
+                [id for id, _each in ordered],
+                [each.crowd_id for _id, each in ordered],
+                [each.kind for _id, each in ordered],
+                [each.place for _id, each in ordered],
+                [each.people for _id, each in ordered],
+                [each.amount for _id, each in ordered],
+            ],
         )
-        row.people += people
-        row.amount += amount
-        totals[key] = row
-        touched.append(row)
-    CrowdTotal.objects.bulk_create(
-        touched,
-        update_conflicts=True,
-        unique_fields=["lane", "id"],
-        update_fields=["people", "amount"],
-    )
-    return totals
 
 
-def _crowds(campaign: Campaign, totals: Mapping[uuid.UUID, CrowdTotal]) -> list[_Counted]:
-    rows = {
-        row.id: row for row in Crowd.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    }
-    core = crowd_id(campaign.id, "core")
-    parsed: dict[uuid.UUID, Condition | None] = {
-        key: conditions.parse(row.condition, path="condition", pledges_allowed=True)
-        if row.condition
-        else None
-        for key, row in rows.items()
-    }
-    named = _named_pledges(campaign, parsed)
-    people: dict[uuid.UUID, int] = dict.fromkeys(rows, 0)
-    sums: dict[uuid.UUID, dict[str, int]] = {key: {} for key in rows}
-    places: dict[uuid.UUID, dict[str, int]] = {key: {} for key in rows}
-    for total in totals.values():
-        own_sums, own_places = sums[total.crowd_id], places[total.crowd_id]
-        people[total.crowd_id] += total.people
-        own_sums[total.kind] = own_sums.get(total.kind, 0) + total.amount
-        if total.place:
-            own_places[total.place] = own_places.get(total.place, 0) + total.people
-    return [
-        _Counted(
-            row=row,
-            crowd=clearing.Crowd(
-                condition=parsed[key],
-                people=people[key],
-                sums=sums[key],
-                people_in=places[key],
-                pledges=frozenset(code for code, crowd in named.items() if (crowd or core) == key),
-            ),
-        )
-        for key, row in rows.items()
-    ]
-
-
-def _named_pledges(
-    campaign: Campaign, parsed: Mapping[uuid.UUID, Condition | None]
-) -> dict[str, uuid.UUID | None]:
-    """The pledges that conditions ask for, each with its crowd; None once it is in the core."""
-    codes = {
-        code
-        for condition in parsed.values()
-        if condition is not None
-        for code in conditions.pledges_named(condition)
-    }
-    if not codes:
-        return {}
-    rows = Pledge.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, code__in=codes, state__in=JOINED_STATES
-    )
-    return {
-        code: crowd if state == "active" else None
-        for code, crowd, state in rows.values_list("code", "crowd_id", "state")
-    }
-
-
-def _aggregates(crowd: clearing.Crowd) -> Aggregates:
-    return Aggregates(
-        people=crowd.people, sums=crowd.sums, people_in=crowd.people_in, pledges=crowd.pledges
-    )
-
-
-def _mark(campaign: Campaign, counted: list[_Counted], is_in: tuple[bool, ...]) -> None:
+def _mark(campaign: Campaign, ids: Collection[uuid.UUID], is_in: bool) -> None:
     """Write down which crowds are in, where that has changed."""
-    for value in (True, False):
-        changed = [
-            c.row.id
-            for c, now_in in zip(counted, is_in, strict=True)
-            if now_in is value and c.row.is_in is not value
-        ]
-        if changed:
-            Crowd.objects.filter(lane=campaign.lane, id__in=changed).update(is_in=value)
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE campaigns_crowd SET is_in = %s WHERE lane = %s AND id = ANY(%s)",
+                [is_in, campaign.lane, sorted(ids)],
+            )
 
 
-def uncounted() -> list[uuid.UUID]:
-    """Campaigns in which something has changed since their last count: for the sweep."""
+def uncounted(*, pause_seconds: float = 0) -> list[uuid.UUID]:
+    """Campaigns in which something has changed since their last count, or looks ahead are due.
+
+    One that was counted within the pause is left until that is over: a crowd that pours in is
+    counted once a second, a single pledge at once.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT g.id FROM campaigns_gate g
-            WHERE g.state = ANY(%s)
+            LEFT JOIN campaigns_tally t ON t.lane = g.lane AND t.id = g.id
+            WHERE g.state = ANY(%(counted)s)
+              AND (t.counted_at IS NULL
+                   OR t.counted_at <= clock_timestamp() - make_interval(secs => %(pause)s))
               AND (EXISTS (SELECT FROM campaigns_change c WHERE c.lane = g.lane
                            AND c.campaign_id = g.id AND c.round = g.round)
-                   OR g.round > 1 + coalesce((SELECT t.round FROM campaigns_tally t
-                                   WHERE t.lane = g.lane AND t.id = g.id), 0))
+                   OR g.round > 1 + coalesce(t.round, 0)
+                   OR t.outlook_round < t.round)
             """,
-            [sorted(COUNTED)],
+            {"counted": sorted(COUNTED), "pause": pause_seconds},
         )
         return [campaign_id for (campaign_id,) in cursor.fetchall()]

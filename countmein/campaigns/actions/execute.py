@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from django.db import transaction
 
 from countmein.base.clock import site_now
@@ -9,10 +13,14 @@ from countmein.base.jobs import defer
 from countmein.campaigns.actions.accept import accept_slice
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.secure import secure
-from countmein.campaigns.gates import gate_of, hold
+from countmein.campaigns.gates import gate_of, has_come_since, hold
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused, move
 from countmein.rules.states import CampaignState
+
+Answered = TypeVar("Answered")
+#: How often it is tried to find the door empty.
+_TRIES = 20
 
 
 def execute(*, campaign: Campaign) -> None:
@@ -20,9 +28,7 @@ def execute(*, campaign: Campaign) -> None:
 
     The door is shut for good: who is in by now is taken, and everybody else is let go.
     """
-    take_who_is_in(campaign)
-    with transaction.atomic():
-        begin_executing(campaign)
+    with_all_taken(campaign, partial(begin_executing, campaign))
 
 
 def finish(*, campaign: Campaign) -> None:
@@ -43,24 +49,39 @@ def finish(*, campaign: Campaign) -> None:
         )
 
 
-def take_who_is_in(campaign: Campaign) -> None:
-    """Accept whoever is in and was not yet, before the door is shut."""
-    if gate_of(campaign).state == CampaignState.settled:
-        secure(str(campaign.id))
-        while accept_slice(campaign):
-            pass
+class SomebodyCame(Exception):
+    """Somebody came in after the last acceptance; they are taken first."""
+
+
+def with_all_taken(campaign: Campaign, act: Callable[[], Answered]) -> Answered:
+    """Accept whoever is in, and act in one transaction before anybody else comes in.
+
+    `act` holds the gate and raises SomebodyCame where another turn is needed. Raises MoveRefused
+    while people pour in so fast that there is no such moment.
+    """
+    for _try in range(_TRIES):
+        if gate_of(campaign).state == CampaignState.settled:
+            secure(str(campaign.id))
+            while accept_slice(campaign):
+                pass
+        try:
+            with transaction.atomic():
+                return act()
+        except SomebodyCame:
+            continue
+    raise MoveRefused("people are still coming in; try again in a moment")
 
 
 def begin_executing(campaign: Campaign) -> None:
-    """Move a settled campaign on; call in a transaction. Raises MoveRefused."""
-    if hold(campaign).state != CampaignState.settled:
-        raise MoveRefused("only a settled campaign can be carried out")
-    # Whoever came in at the last moment is taken; from here on nobody can.
-    while accept_slice(campaign):
-        pass
+    """Move a settled campaign on, see `with_all_taken`. Raises MoveRefused and SomebodyCame."""
     gate = hold(campaign)
+    if gate.state != CampaignState.settled:
+        raise MoveRefused("only a settled campaign can be carried out")
     if gate.charging_stopped_at is not None:
         raise MoveRefused("its charges have stopped; somebody has to look at that first")
+    # Whoever came in at the last moment is taken; from here on nobody can.
+    if has_come_since(gate):
+        raise SomebodyCame
     now = site_now()
     gate.executing_at = gate.executing_at or now
     move(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer
-from countmein.campaigns.actions.execute import begin_executing, take_who_is_in
+from countmein.campaigns.actions.execute import begin_executing, with_all_taken
 from countmein.campaigns.actions.tell import tell, tell_each
 from countmein.campaigns.changes import leaves_core
 from countmein.campaigns.gates import free_places, hold
@@ -61,29 +62,33 @@ def fail(
     for. `lost` ones were made for nothing.
     Raises MoveRefused, PaymentRefused.
     """
-    take_who_is_in(campaign)
-    with transaction.atomic():
-        gate = hold(campaign)
-        if gate.state == CampaignState.settled:
-            begin_executing(campaign)
-        elif gate.state != CampaignState.executing:
-            raise MoveRefused("only what is being carried out can fail")
-        stop_own(campaign)
-        # What the bank has not been ordered to pay yet can still be stopped.
-        recall_payouts([campaign.id])
-        _stop_refused(campaign, refused)
-        _note_lost(campaign, lost)
-        failure = _written(campaign, text, now=site_now())
-        move(
-            lane=gate.lane,
-            campaign_id=gate.id,
-            was=[CampaignState.executing],
-            to=CampaignState.failed,
-            at=failure.failed_at,
-            reallocate_at=failure.decide_until,
-        )
-        topic = f"failed_{failure.number}"
-        tell_each(campaign, topic=topic, states=(PledgeState.fulfilled,))
+    return with_all_taken(campaign, partial(_give_up, campaign, text, refused, lost))
+
+
+def _give_up(
+    campaign: Campaign, text: str, refused: Sequence[uuid.UUID], lost: Sequence[uuid.UUID]
+) -> Failure:
+    gate = hold(campaign)
+    if gate.state == CampaignState.settled:
+        begin_executing(campaign)
+    elif gate.state != CampaignState.executing:
+        raise MoveRefused("only what is being carried out can fail")
+    stop_own(campaign)
+    # What the bank has not been ordered to pay yet can still be stopped.
+    recall_payouts([campaign.id])
+    _stop_refused(campaign, refused)
+    _note_lost(campaign, lost)
+    failure = _written(campaign, text, now=site_now())
+    move(
+        lane=gate.lane,
+        campaign_id=gate.id,
+        was=[CampaignState.executing],
+        to=CampaignState.failed,
+        at=failure.failed_at,
+        reallocate_at=failure.decide_until,
+    )
+    topic = f"failed_{failure.number}"
+    tell_each(campaign, topic=topic, states=(PledgeState.fulfilled,))
     return failure
 
 

@@ -171,7 +171,7 @@ def close_milestone(campaign: Campaign, ballot: Ballot) -> None:
     tell_of_proof(campaign, topic, once=f"proof:{ballot.id}")
 
 
-@job(name="campaigns.prove", queue="counting")
+@job(name="campaigns.prove", queue="settling")
 def prove(campaign_id: str) -> None:
     """Give the rest back if no proof came in time."""
     end_unproven(Campaign.objects.get(id=uuid.UUID(campaign_id)))

@@ -52,7 +52,7 @@ VOTE_LASTS: Final = timedelta(hours=72)
 KEEP: Final = "keep"
 
 
-@job(name="campaigns.reallocate", queue="counting")
+@job(name="campaigns.reallocate", queue="settling")
 def reallocate(campaign_id: str) -> None:
     """Settle a failure as soon as everybody has had time to choose and nothing is being charged.
 

@@ -16,7 +16,7 @@ from countmein.campaigns.actions.refund import read_refunds, refund_everybody
 from countmein.campaigns.actions.secure import is_under_way, secure
 from countmein.campaigns.actions.tell import tell, tell_organiser
 from countmein.campaigns.changes import leaves
-from countmein.campaigns.gates import gate_of, hold
+from countmein.campaigns.gates import gate_of, has_come_since, hold
 from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.models import Campaign, Change, Gate, Pledge
 from countmein.campaigns.moves import move
@@ -38,7 +38,7 @@ _OUTSIDE = (
 _KEPT = frozenset({CampaignState.settled, *CARRIED})
 
 
-@job(name="campaigns.release", queue="counting")
+@job(name="campaigns.release", queue="settling")
 def release(campaign_id: str) -> None:
     """Let go of everybody outside: after a lapse, a cancellation, a shortfall, or the deadline, and
     as soon as it is carried out.
@@ -105,13 +105,14 @@ def _call_off_slice(campaign: Campaign) -> bool:
 
 
 def _release_slice(campaign: Campaign) -> bool:
+    # Whoever came in just before the deadline may not be counted yet: as long as there is anybody
+    # to accept, nobody is let go. Accepting takes its own turn at the tally and then at the gate.
+    if gate_of(campaign).state == CampaignState.settled and accept_slice(campaign):
+        return True
     with transaction.atomic():
         gate = hold(campaign)
-        # Whoever came in just before the deadline may not be counted yet: as long as there is
-        # anybody to accept, nobody is let go.
-        if gate.state == CampaignState.settled and accept_slice(campaign):
+        if has_come_since(gate):
             return True
-        gate = hold(campaign)
         if gate.state == CampaignState.settled and gate.charging_stopped_at is not None:
             return False
         if gate.state in _KEPT:

@@ -27,7 +27,7 @@ _CAN_BE_SECURED = (PledgeState.unsecured, PledgeState.active, PledgeState.accept
 _COUNTING = frozenset({CampaignState.open, CampaignState.tipped, *KEEPING})
 
 
-@job(name="campaigns.secure", queue="counting")
+@job(name="campaigns.secure", queue="settling")
 def secure(campaign_id: str) -> None:
     """Make active every pledge whose card is secured, and tell those whose card was refused."""
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))

@@ -34,7 +34,7 @@ from countmein.rules.tipping import conclude as conclude_on
 SLICE = 500
 
 
-@job(name="campaigns.settle", queue="counting")
+@job(name="campaigns.settle", queue="settling")
 def settle(campaign_id: str) -> None:
     """Carry a tipped campaign on as far as it goes now; the sweep calls again while work is left.
 

@@ -47,7 +47,11 @@ SLICE = 500
 CONFIRMATIONS_A_DAY = 3
 
 
-@job(name="campaigns.tell", queue="sends")
+#: Somebody sits at the screen and waits for these: they go before any mass of letters.
+AWAITED = frozenset({"confirm", "card_refused"})
+
+
+@job(name="campaigns.tell", queue="sends", is_awaited=lambda ids: ids["topic"] in AWAITED)
 def tell(campaign_id: str, topic: str, pledge_ids: list[str]) -> None:
     """Queue one letter about `topic` for each of these pledges; told before means told."""
     _tell(Campaign.objects.get(id=uuid.UUID(campaign_id)), topic, pledge_ids)
@@ -75,6 +79,7 @@ def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
                 lane=row.person_lane,
                 contact_id=row.contact_id,
                 language=language,
+                is_awaited=topic in AWAITED,
             )
         )
     post(posts)
