@@ -37,6 +37,7 @@ from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.return_late import return_late, to_return_late
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Ballot, Gate
@@ -82,6 +83,7 @@ def sweep() -> None:
     _hand_out(close_ballots, "close_ballots", ballots_to_close())
     _hand_out(ask_anew, "ask_anew", to_ask_anew())
     _hand_out(take_commission, "commission", to_take())
+    _hand_out(return_late, "return_late", to_return_late())
     _hand_out(prove, "prove", to_prove())
     _hand_out(pay_out, "pay_out", to_judge())
     _hand_out(enrol, "enrol", with_newcomers())
@@ -221,6 +223,7 @@ def _unfinished(now: datetime) -> list[str]:
         "ballots": ballots_to_close,
         "asking anew": to_ask_anew,
         "commission": to_take,
+        "late money": to_return_late,
         "proofs": to_prove,
         "payouts to judge": to_judge,
         "accounts": to_look_at().exists,

@@ -234,6 +234,7 @@ def refunded_letter(
         "condition": _("After cards had failed, your own condition no longer held."),
         "shortfall": _("After cards had failed, the campaign fell short of its goal."),
         "no_proof": _("No proof was accepted in time, so what was not released goes back."),
+        "late": _("Money came back that was counted as spent, and this is your part of it."),
         "recalled": _("Your bank has taken your transfer back, so your pledge has ended."),
     }.get(reason, _("The campaign was cancelled."))
     way = (

@@ -10,7 +10,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
-from countmein.campaigns.payout_models import HandOver, Proof, Unproven
+from countmein.campaigns.payout_models import HandOver, HandOverOffer, Proof, Unproven
 from countmein.campaigns.plan_b_models import Failure, PlanShare
 from countmein.rules.canonical import lane_of
 from countmein.rules.conditions import Aggregates
@@ -30,6 +30,7 @@ __all__ = [
     "Failure",
     "Gate",
     "HandOver",
+    "HandOverOffer",
     "Letter",
     "Move",
     "PlanShare",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from countmein.base.clock import site_now
 from countmein.base.ids import keyed_digest
 from countmein.campaigns.links import campaign_url, manage_url
 from countmein.campaigns.models import Ballot, Campaign, Pledge
@@ -22,14 +24,29 @@ from countmein.payments.models import Payout, PayoutAccount, PayoutKind
 _LANGUAGE = "en-gb"
 
 
-def freeze_key(subject_id: uuid.UUID) -> str:
-    """What the mailed link proves: whoever has it was told of the change."""
-    return keyed_digest("freeze", str(subject_id))[:40]
+#: How long the mailed link stops payouts, and how long an offer to take a campaign stands.
+FREEZE_LASTS = OFFER_LASTS = timedelta(days=30)
+
+
+def freeze_key(subject_id: uuid.UUID, until: date) -> str:
+    """What the mailed link proves: whoever has it was told of the change, until that day."""
+    return keyed_digest("freeze", f"{subject_id}/{until.isoformat()}")[:40]
+
+
+def freeze_path(subject_id: uuid.UUID, now: datetime) -> str:
+    """The page on which the payouts of an organiser, or of a campaign, are stopped."""
+    until = (now + FREEZE_LASTS).date()
+    key = freeze_key(subject_id, until)
+    return f"/freeze/{subject_id}/?until={until.isoformat()}&key={key}"
 
 
 def freeze_url(subject_id: uuid.UUID) -> str:
-    """The page on which the payouts of an organiser, or of a campaign, are stopped."""
-    return f"{settings.SITE_URL}/freeze/{subject_id}/?key={freeze_key(subject_id)}"
+    """The link to that page, from now on."""
+    return f"{settings.SITE_URL}{freeze_path(subject_id, site_now())}"
+
+
+def _freeze_ends() -> str:
+    return _("The button works for 30 days.")
 
 
 def tell_of_account(
@@ -60,6 +77,7 @@ def _account_letter(organiser: Organiser, *, shown: str, stops: uuid.UUID) -> Le
             _("Money for this organiser's campaigns will now go to another bank account."),
             _("Nothing is paid to it for 72 hours. If you know of this, there is nothing to do."),
             _("If it was not you: stop all payouts with the button below."),
+            _freeze_ends(),
         ),
         facts=((_("Account now"), _("ending in %(digits)s") % {"digits": shown}),) if shown else (),
         links=((_("Stop all payouts"), freeze_url(stops)),),
@@ -75,6 +93,7 @@ def tell_of_hand_over(campaign: Campaign, *, was: Organiser, now: Organiser, onc
                 _("This campaign has a new organiser, who now decides about it and its money."),
                 _("Nothing is paid out for 72 hours. If you know of this, there is nothing to do."),
                 _("If it was not you: stop all payouts with the button below."),
+                _freeze_ends(),
             ),
             facts=((_("Organiser before"), was.email), (_("Organiser now"), now.email)),
             links=(
@@ -83,6 +102,29 @@ def tell_of_hand_over(campaign: Campaign, *, was: Organiser, now: Organiser, onc
             ),
         )
     _write(once, letter, to=[was, now, *site_owners()], language=campaign.language)
+
+
+def tell_of_offer(
+    campaign: Campaign, *, was: Organiser, now: Organiser, topic: str, once: str
+) -> None:
+    """Tell both that a campaign is offered, or that the offer was declined or taken back."""
+    with translation.override(campaign.language):
+        line = {
+            "offered": _("Nothing changes before the other one has said yes, within 30 days."),
+            "declined": _("The offer was declined. Nothing has changed."),
+            "taken_back": _("The offer was taken back. Nothing has changed."),
+        }[topic]
+        page = f"{settings.SITE_URL}/organise/offered/{campaign.code}/"
+        mine = f"{settings.SITE_URL}/organise/{campaign.code}/hand-over/"
+        facts = ((_("Organiser now"), was.email), (_("Is to take it"), now.email))
+        for to, button in ((was, (_("Look at the offer"), mine)), (now, (_("Answer"), page))):
+            letter = Letterhead(
+                subject=_("To be handed over: %(title)s") % {"title": campaign.title},
+                lines=(line,),
+                facts=facts,
+                links=(button,) if topic == "offered" else (),
+            )
+            _write(once, letter, to=[to], language=campaign.language)
 
 
 def tell_of_freeze(*, subject_id: uuid.UUID, once: str, organisers: list[Organiser]) -> None:

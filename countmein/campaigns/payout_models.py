@@ -45,6 +45,27 @@ class Unproven(LaneModel):
         ]
 
 
+class HandOverOffer(LaneModel):
+    """An organiser wants to hand a campaign over; nothing changes before the other one says yes."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    by_id = models.UUIDField()
+    to_id = models.UUIDField()
+    at = models.DateTimeField()
+    #: When it was taken, declined or taken back, whichever came first.
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "campaign_id"],
+                condition=models.Q(ended_at=None),
+                name="one_open_offer_per_campaign",
+            )
+        ]
+
+
 class HandOver(LaneModel):
     """One change of a campaign's organiser; payouts rest after it."""
 

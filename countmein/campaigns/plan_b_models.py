@@ -27,6 +27,10 @@ class Failure(LaneModel):
     plans = models.JSONField(default=list)
     #: Where everything went, in minor units: `PlanShare` has the same for each pledge.
     sums = models.JSONField(default=dict)
+    #: How many entries of the books, by which money comes back, have been looked at; and how often
+    #: what came back after it was settled has been shared out.
+    came_back_count = models.IntegerField(default=0)
+    late_count = models.SmallIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -37,10 +41,11 @@ class Failure(LaneModel):
 
 
 class PlanShare(LaneModel):
-    """Where one pledge's money went when a failure was settled; written once, never changed.
+    """Where one pledge's money went when a failure was settled.
 
-    The four amounts add up to what was still held of it. What is borne is negative where more was
-    taken before than is gone now: a payment came back, or its owner's bank took it.
+    The four amounts, which never change, add up to what was still held of it. What is borne is
+    negative where more was taken before than is gone now: a payment came back, or its owner's bank
+    took it.
     """
 
     distribution = "campaign"
@@ -51,6 +56,9 @@ class PlanShare(LaneModel):
     refund_minor = models.BigIntegerField()
     delivered_minor = models.BigIntegerField()
     left_over_minor = models.BigIntegerField()
+    #: By how much its owner bears less since, for money came back after all (`return_late`).
+    #: Negative: their own money came back from a dispute, and bears its part.
+    relieved_minor = models.BigIntegerField(default=0)
     #: The plan it went to, by its number.
     plan = models.SmallIntegerField(null=True)
 

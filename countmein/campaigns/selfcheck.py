@@ -116,9 +116,10 @@ _QUERIES: dict[str, str] = {
             SELECT campaign_id, currency, -amount_minor AS moved FROM ledger_transfer
             UNION ALL SELECT campaign_id, currency, amount_minor FROM ledger_transfer) legs
         GROUP BY 1, 2 HAVING sum(moved) <> 0""",
+    # A refund that was called off because the payer's own bank had taken the money is none.
     "nobody_refunded_more_than_paid": """
         SELECT c.id FROM payments_charge c JOIN payments_refund r ON r.lane = c.lane
-             AND r.charge_id = c.id AND r.state <> 'stuck'
+             AND r.charge_id = c.id AND r.state <> 'stuck' AND r.code <> 'recalled'
         GROUP BY c.id, c.amount_minor HAVING sum(r.amount_minor) > c.amount_minor""",
     "charged_is_what_was_accepted": """
         SELECT c.id FROM payments_charge c JOIN campaigns_pledge p ON p.lane = c.lane

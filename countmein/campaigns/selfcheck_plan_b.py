@@ -43,12 +43,20 @@ QUERIES: dict[str, str] = {
     # What somebody bore is not given back to them as well.
     "nobody_gets_back_what_is_gone": """
         SELECT c.id FROM payments_charge c
-        JOIN (SELECT lane, pledge_id, sum(borne_minor) AS borne FROM campaigns_planshare
-              GROUP BY 1, 2) s ON s.lane = c.lane AND s.pledge_id = c.pledge_id
+        JOIN (SELECT lane, pledge_id, sum(borne_minor - relieved_minor) AS borne
+              FROM campaigns_planshare GROUP BY 1, 2) s
+             ON s.lane = c.lane AND s.pledge_id = c.pledge_id
         JOIN payments_refund r ON r.lane = c.lane AND r.charge_id = c.id
              AND r.state NOT IN ('moot', 'stuck') AND r.reason <> 'recalled'
         WHERE c.state = 'paid' GROUP BY c.id, c.amount_minor, s.borne
         HAVING sum(r.amount_minor) + s.borne > c.amount_minor""",
+    # What came back late goes to those who bore it, and nobody's burden falls below nothing by it.
+    "late_money_is_shared": """
+        SELECT s.pledge_id FROM (SELECT lane, campaign_id, pledge_id,
+               sum(relieved_minor) AS relieved FROM campaigns_planshare
+             WHERE relieved_minor > 0 GROUP BY 1, 2, 3) s
+        WHERE s.relieved > coalesce((SELECT sum(r.amount_minor) FROM payments_refund r
+             WHERE r.lane = s.lane AND r.pledge_id = s.pledge_id AND r.reason = 'late'), 0)""",
     # Every vote is in the counts of its ballot.
     "votes_are_counted": """
         SELECT b.id FROM campaigns_ballot b CROSS JOIN LATERAL jsonb_each_text(b.counts) c

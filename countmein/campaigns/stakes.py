@@ -25,6 +25,7 @@ from countmein.payments.models import (
     RefundState,
 )
 from countmein.rules.money import hamilton
+from countmein.rules.payout import commission
 
 #: Whose account the books keep what waits for a ballot on.
 BALLOT = "ballot"
@@ -35,31 +36,71 @@ _GONE_WITH = ("pending:", "paid:")
 class Gone:
     """What has left the campaign, or is promised to somebody, since it was founded.
 
-    `paid_minor`: payments, made or still to be made. `spent_minor` bought nothing: what the
-    provider keeps, commission, and those payments that were lost.
+    `paid_minor`: payments, made or still to be made, of which `lost_minor` bought nothing.
     """
 
-    spent_minor: int
     paid_minor: int
-    whole_minor: int
+    lost_minor: int
+    processor_minor: int
+    commission_minor: int
+
+    @property
+    def spent_minor(self) -> int:
+        """What bought nothing."""
+        return self.lost_minor + self.processor_minor + self.commission_minor
+
+    @property
+    def whole_minor(self) -> int:
+        """All of it."""
+        return self.paid_minor + self.processor_minor + self.commission_minor
 
 
 def gone(campaign: Campaign) -> Gone:
-    """What is gone by the books. A payment that was asked for and not stopped is gone, too."""
-    balances = books.balances(lane=campaign.lane, campaign_id=campaign.id)
-    paid = costs = 0
-    for (account, _currency), amount in balances.items():
-        if account.startswith(_GONE_WITH) and account != ledger.pending(BALLOT):
-            paid += amount
-        elif account in (ledger.PROCESSOR, ledger.COMMISSION):
-            costs += amount
+    """What is gone by the books. A payment that was asked for and not stopped is gone, too.
+
+    The commission is what it comes to once all that is owed has gone back.
+    """
+    totals = books.totals(lane=campaign.lane, campaign_id=campaign.id)
+    paid = sum(
+        amount
+        for account, amount in totals.items()
+        if account.startswith(_GONE_WITH) and account != ledger.pending(BALLOT)
+    )
     lost = Payout.objects.filter(
         lane=campaign.lane,
         campaign_id=campaign.id,
         delivery=Delivery.LOST,
         state=PayoutState.PAID,
     ).aggregate(total=Sum("amount_minor"))["total"]
-    return Gone(spent_minor=costs + (lost or 0), paid_minor=paid, whole_minor=costs + paid)
+    return Gone(
+        paid_minor=paid,
+        lost_minor=lost or 0,
+        processor_minor=totals[ledger.PROCESSOR],
+        commission_minor=commission_on(campaign, standing_when_all_is_back(campaign)),
+    )
+
+
+def commission_on(campaign: Campaign, standing_minor: int) -> int:
+    """The site's share of what stands."""
+    return commission(
+        settled_minor=standing_minor, bp=campaign.commission_bp, carried=0
+    ).taken_minor
+
+
+def standing_when_all_is_back(campaign: Campaign) -> int:
+    """What was collected and stays, once every refund that is owed is made."""
+    totals = books.totals(lane=campaign.lane, campaign_id=campaign.id)
+    standing = -totals[ledger.OUTSIDE] - totals[ledger.DISPUTED]
+    return max(0, standing - sum(owed(campaign).values()))
+
+
+def owed(campaign: Campaign) -> dict[uuid.UUID, int]:
+    """What is still to go back to each, less what a dispute holds already of the same money."""
+    refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    disputes = Dispute.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    to_make = _by_pledge(refunds.exclude(state__in=REFUND_OVER))
+    held = _by_pledge(disputes.filter(state=DisputeState.OPEN))
+    return {id: amount - min(amount, held.get(id, 0)) for id, amount in to_make.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +118,8 @@ class Stakes:
 
 def stakes(campaign: Campaign, *, gone_minor: int) -> Stakes:
     """Work out what is at stake; three sums over the crowd, whatever its size."""
-    rows = Charge.objects.filter(
-        lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.PAID
-    ).values_list("pledge_id", "amount_minor")
-    back, borne, parked = _back(campaign), _borne(campaign), _parked(campaign)
-    held = {
-        id: amount - back.get(id, 0) - borne.get(id, 0) - parked.get(id, 0) for id, amount in rows
-    }
+    borne = borne_by(campaign)
+    held = held_of(campaign, borne)
     # Whoever took back more than was left of theirs leaves it to the others to bear.
     taken_back = -sum(amount for amount in held.values() if amount < 0)
     cost = gone_minor - sum(borne.values()) + taken_back
@@ -93,6 +129,17 @@ def stakes(campaign: Campaign, *, gone_minor: int) -> Stakes:
         cost = 0
     whole = sum(max(held[id], 0) + returned.get(id, 0) for id in held)
     return Stakes(held_minor=held, returned_minor=returned, cost_minor=min(cost, whole))
+
+
+def held_of(campaign: Campaign, borne: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, int]:
+    """What is held of each one's money, given what each bears."""
+    rows = Charge.objects.filter(
+        lane=campaign.lane, campaign_id=campaign.id, state=ChargeState.PAID
+    ).values_list("pledge_id", "amount_minor")
+    back, parked = _back(campaign), _parked(campaign)
+    return {
+        id: amount - back.get(id, 0) - borne.get(id, 0) - parked.get(id, 0) for id, amount in rows
+    }
 
 
 def _given_back(
@@ -119,9 +166,11 @@ def _back(campaign: Campaign) -> dict[uuid.UUID, int]:
     }
 
 
-def _borne(campaign: Campaign) -> dict[uuid.UUID, int]:
+def borne_by(campaign: Campaign) -> dict[uuid.UUID, int]:
+    """What each bears of all that is gone, less what came back of it since."""
     rows = PlanShare.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    return _by_pledge(rows, "borne_minor")
+    back = _by_pledge(rows, "relieved_minor")
+    return {id: amount - back[id] for id, amount in _by_pledge(rows, "borne_minor").items()}
 
 
 def _parked(campaign: Campaign) -> dict[uuid.UUID, int]:

@@ -6,6 +6,9 @@ from django.db import models
 
 from countmein.base.lanes import LaneModel
 
+#: The events by which money comes back that had left what is held, but for a refund's return.
+CAME_BACK = ("payout_back", "commission_back", "dispute_won")
+
 
 class Transfer(LaneModel):
     """One leg of an entry; append-only by database permission, written by `ledger.actions.post`."""
@@ -38,4 +41,10 @@ class Transfer(LaneModel):
         indexes = [
             # The public ledger of one campaign, in the order of the entries.
             models.Index(fields=["lane", "campaign_id", "id"], name="transfer_by_campaign"),
+            # What came back after a failure was settled, which is rare.
+            models.Index(
+                fields=["lane", "campaign_id"],
+                condition=models.Q(kind__in=list(CAME_BACK)),
+                name="transfer_came_back",
+            ),
         ]

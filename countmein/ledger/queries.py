@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from countmein.ledger.models import Transfer
+from countmein.ledger.models import CAME_BACK, Transfer
 
 
 def balances(*, lane: int, campaign_id: uuid.UUID) -> dict[tuple[str, str], int]:
@@ -55,6 +55,12 @@ def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:
         .annotate(Sum("amount_minor"))
     )
     return {name.removeprefix("held:"): amount for name, amount in rows}
+
+
+def came_back_count(*, lane: int, campaign_id: uuid.UUID) -> int:
+    """How often money came back to a campaign by other ways than from its members."""
+    rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id, kind__in=CAME_BACK)
+    return int(rows.count())
 
 
 def taken_for(*, lane: int, kind: str, about: uuid.UUID) -> dict[str, int]:

@@ -38,6 +38,7 @@ OBSTACLES: Final[dict[str, str | Promise]] = {
     "already_asked": _("This form was sent before with something else. Look at the list below."),
     "payee_reserved": _("Name the supplier."),
     "being_settled": _("It is being settled what becomes of the money; nothing can be said now."),
+    "no_offer": _("This offer is over: it was taken back, or its time has passed."),
     "not_launched": _("A draft is not handed over: the other one can write it anew."),
     "not_settled": _("Money is paid out once everything is collected."),
     "not_the_organiser": _("Only the organiser can ask for this."),

@@ -56,7 +56,7 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("POST", "/api/v1/campaigns/{code}/execute", Row(401, 404, 409, 404)),
     ],
     "api/v1/campaigns/<code>/fail": [
-        ("POST", "/api/v1/campaigns/{code}/fail", Row(401, 404, 409, 404)),
+        ("POST", "/api/v1/campaigns/{code}/fail", Row(401, 404, 422, 404)),
     ],
     "api/v1/campaigns/<code>/finish": [
         ("POST", "/api/v1/campaigns/{code}/finish", Row(401, 404, 409, 404)),
@@ -214,6 +214,10 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "organise/<code>/proof/": [
         ("GET", "/organise/{code}/proof/", OWN_BY_SESSION),
         ("POST", "/organise/{code}/proof/", Row(302, 404, 422, 404)),
+    ],
+    "organise/offered/<code>/": [
+        ("GET", "/organise/offered/{code}/", Row(302, 404, 404, 404)),
+        ("POST", "/organise/offered/{code}/", Row(302, 404, 404, 404)),
     ],
     "organise/<code>/hand-over/": [
         ("GET", "/organise/{code}/hand-over/", OWN_BY_SESSION),

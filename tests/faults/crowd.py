@@ -93,5 +93,6 @@ class Meanwhile:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join(timeout=30)
+        # A job stops at the end of its turn, which is long on a busy machine.
+        self._thread.join(timeout=300)
         assert not self._thread.is_alive()

@@ -1,5 +1,6 @@
 """Small crowds with wishes of every sort, and two slow ways to find who is in."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -24,6 +25,12 @@ from countmein.rules.conditions import (
     conjunction,
     holds,
 )
+
+
+def cases(few: int) -> int:
+    """How many cases of what R11 asks for: 100,000 by CHAOS=full."""
+    return 100_000 if os.environ.get("CHAOS") == "full" else few
+
 
 MODEST = settings(max_examples=80, deadline=None)
 CODES = [f"m{number}" for number in range(6)]

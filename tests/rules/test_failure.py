@@ -23,9 +23,9 @@ from countmein.rules.failure import (
     settle,
 )
 from countmein.rules.money import MoneyRefused, parse_minor, refund_split
-from tests.rules.crowds import CODES, PLACES, added, by_naive_iteration, chosen, is_content
+from tests.rules.crowds import CODES, PLACES, added, by_naive_iteration, cases, chosen, is_content
 
-MANY = settings(max_examples=1000, deadline=None)
+MANY = settings(max_examples=cases(1000), deadline=None)
 MODEST = settings(max_examples=300, deadline=None)
 
 asked = st.one_of(

@@ -18,6 +18,7 @@ from countmein.rules.money import (
     stage_floor,
     stage_last,
 )
+from tests.rules.crowds import cases
 
 MODEST = settings(max_examples=150, deadline=None)
 gifts = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=2), st.integers(1, 10**6))
@@ -189,7 +190,7 @@ def test_money_is_never_a_fraction(amount: object) -> None:
         Money(amount_minor=amount, currency="GBP")  # type: ignore[arg-type]
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=cases(5000), deadline=None)
 @given(gifts, st.integers(0, 10**9), st.text("abc", max_size=3))
 def test_r_11_splits_add_up_to_the_last_unit(
     weights: dict[str, int], total: int, seed: str
@@ -214,7 +215,7 @@ def test_an_amount_survives_its_decimal_text(amount_minor: int, currency: str) -
     assert amount_minor == parse_minor(decimal_text(amount_minor, currency), currency)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=cases(1000), deadline=None)
 @given(
     gifts_and_stages(),
     st.sampled_from(["JPY", "EUR", "KWD"]),

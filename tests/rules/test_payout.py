@@ -24,8 +24,9 @@ from countmein.rules.payout import (
     stages,
     statement,
 )
+from tests.rules.crowds import cases
 
-MANY = settings(max_examples=1000, deadline=None)
+MANY = settings(max_examples=cases(1000), deadline=None)
 SOME = settings(max_examples=500, deadline=None)
 NOW = datetime(2010, 5, 17, 3, 0, tzinfo=UTC)
 

@@ -1,4 +1,7 @@
-"""To hand over: a campaign gets another organiser, everybody concerned hears of it, money rests."""
+"""To hand over: once another organiser has said yes, a campaign is theirs, and money rests.
+
+Everybody concerned hears of each step. Until the other one has said yes nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from django.db import transaction
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.pay_out import judge_anew
 from countmein.campaigns.gates import hold
-from countmein.campaigns.models import Campaign, HandOver
-from countmein.campaigns.payout_letters import tell_of_hand_over
+from countmein.campaigns.models import Campaign, HandOver, HandOverOffer
+from countmein.campaigns.payout_letters import OFFER_LASTS, tell_of_hand_over, tell_of_offer
 from countmein.members.models import Organiser
 from countmein.payments.actions.bank_orders import recall_payouts
 from countmein.payments.actions.payouts import stop
@@ -24,8 +27,75 @@ class HandOverRefused(Exception):
         self.reason = reason
 
 
+def offer(*, campaign: Campaign, by: Organiser, to: Organiser) -> HandOverOffer:
+    """Ask somebody to take this campaign; an offer that was open ends. Raises HandOverRefused."""
+    if to.id == by.id:
+        raise HandOverRefused("same_organiser")
+    with transaction.atomic():
+        if hold(campaign).state == CampaignState.draft:
+            raise HandOverRefused("not_launched")
+        if not Campaign.objects.filter(id=campaign.id, organiser_id=by.id).exists():
+            raise HandOverRefused("not_the_organiser")
+        _end(campaign)
+        made = HandOverOffer(
+            lane=campaign.lane, campaign_id=campaign.id, by_id=by.id, to_id=to.id, at=site_now()
+        )
+        made.save(force_insert=True)
+        tell_of_offer(campaign, was=by, now=to, topic="offered", once=f"offer:{made.id}")
+    return made
+
+
+def offer_of(campaign: Campaign) -> HandOverOffer | None:
+    """The offer that is open; one that nobody took in time is over."""
+    found = HandOverOffer.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        ended_at=None,
+        at__gt=site_now() - OFFER_LASTS,
+    ).first()
+    assert found is None or isinstance(found, HandOverOffer)
+    return found
+
+
+def decline(*, campaign: Campaign, by: Organiser) -> bool:
+    """Take an offer back, or say no to it; tells whether there was one of theirs. Both are told."""
+    with transaction.atomic():
+        hold(campaign)
+        found = offer_of(campaign)
+        if found is None or by.id not in (found.by_id, found.to_id):
+            return False
+        _end(campaign)
+        both = Organiser.objects.in_bulk([found.by_id, found.to_id])
+        topic = "taken_back" if by.id == found.by_id else "declined"
+        tell_of_offer(
+            campaign,
+            was=both[found.by_id],
+            now=both[found.to_id],
+            topic=topic,
+            once=f"{topic}:{found.id}",
+        )
+    return True
+
+
+def accept(*, campaign: Campaign, by: Organiser) -> None:
+    """Say yes to an offer: from here on it is theirs. Raises HandOverRefused."""
+    with transaction.atomic():
+        hold(campaign)
+        found = offer_of(campaign)
+        if found is None or found.to_id != by.id:
+            raise HandOverRefused("no_offer")
+        _end(campaign)
+        hand_over(campaign=campaign, by=Organiser.objects.get(id=found.by_id), to=by)
+
+
+def _end(campaign: Campaign) -> None:
+    HandOverOffer.objects.filter(lane=campaign.lane, campaign_id=campaign.id, ended_at=None).update(
+        ended_at=site_now()
+    )
+
+
 def hand_over(*, campaign: Campaign, by: Organiser, to: Organiser) -> None:
-    """Make somebody else this campaign's organiser. Raises HandOverRefused.
+    """Make somebody else, who has said yes, this campaign's organiser. Raises HandOverRefused.
 
     What the one before asked to be paid to themselves is stopped: it would go to another.
     """

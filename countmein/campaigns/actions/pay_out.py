@@ -36,8 +36,10 @@ from countmein.rules.states import CampaignState
 
 #: How the public ledger names the organiser; no supplier is called that.
 ORGANISER = "organiser"
-#: More payouts than this of one campaign are somebody's mistake, or a way to fill the disk.
+#: More payouts than this of one campaign are somebody's mistake; those that were stopped count only
+#: towards the second limit, beyond which they are a way to fill the disk.
 MOST = 500
+MOST_WITH_STOPPED = 5000
 #: An account of the books that is nobody's: what waits for a vote.
 _RESERVED = frozenset({BALLOT})
 _NO_ANSWER_RESTS = timedelta(minutes=1)
@@ -112,7 +114,8 @@ def _require_payable(campaign: Campaign, gate: Gate, payout: Payout) -> None:
     """Refuse what is not there; what only time or a person keeps back may be asked for."""
     if CampaignState(gate.state) not in PAYING:
         raise PayoutRefused("not_settled")
-    if Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count() >= MOST:
+    rows = Payout.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
+    if rows.exclude(state=PayoutState.STOPPED).count() >= MOST or rows.count() >= MOST_WITH_STOPPED:
         raise PayoutRefused("too_many")
     if payout.amount_minor <= 0:
         raise PayoutRefused(Obstacle.nothing_left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,7 +29,15 @@ from countmein.campaigns.models import (
 )
 from countmein.campaigns.moves import move
 from countmein.campaigns.plans import choice_of, failures_of, plan_b_of, plans_of, plans_tried
-from countmein.campaigns.stakes import BALLOT, Gone, Stakes, gone, stakes
+from countmein.campaigns.stakes import (
+    BALLOT,
+    Gone,
+    Stakes,
+    commission_on,
+    gone,
+    stakes,
+    standing_when_all_is_back,
+)
 from countmein.ledger import actions as ledger
 from countmein.ledger import queries as books
 from countmein.payments.actions.holdings import held_parts
@@ -133,14 +142,34 @@ def _settle(campaign: Campaign) -> Failure | None:
         if this.settled_at is None:
             # A payout to the organiser that was being sent may have been refused since.
             stop_own(campaign)
-            lost = gone(campaign)
-            at_stake = stakes(campaign, gone_minor=lost.whole_minor)
-            ids, settlement = _cleared(campaign, failures[:-1], at_stake, lost)
+            # Counted before the books are read: what comes back meanwhile is looked at once more.
+            this.came_back_count = books.came_back_count(
+                lane=campaign.lane, campaign_id=campaign.id
+            )
+            at_stake, ids, settlement = _decided(campaign, failures[:-1])
             _write(campaign, this, ids, at_stake, settlement)
             _book_costs(campaign, this)
             if settlement.left_over_minor:
                 _ask(campaign, this)
     return this
+
+
+def _decided(
+    campaign: Campaign, earlier: Sequence[Failure]
+) -> tuple[Stakes, dict[str, uuid.UUID], Settlement]:
+    """What is at stake and what becomes of it, with the commission that stays in the end.
+
+    Every refund lowers the commission, and what it falls by goes back as well. So it is settled
+    anew until the commission falls no further; each time there is little left to fall.
+    """
+    lost, standing = gone(campaign), standing_when_all_is_back(campaign)
+    while True:
+        at_stake = stakes(campaign, gone_minor=lost.whole_minor)
+        ids, settlement = _cleared(campaign, earlier, at_stake, lost)
+        stays = commission_on(campaign, max(0, standing - settlement.refunds_minor))
+        if stays >= lost.commission_minor:
+            return at_stake, ids, settlement
+        lost = replace(lost, commission_minor=stays)
 
 
 def _cleared(
@@ -252,7 +281,7 @@ def _write(
         "refund_minor": settlement.refunds_minor,
         "left_over_minor": settlement.left_over_minor,
     }
-    this.save(update_fields=["settled_at", "majority", "plans", "sums"])
+    this.save(update_fields=["settled_at", "majority", "plans", "sums", "came_back_count"])
 
 
 def _taken_back(campaign: Campaign, this: Failure, id: uuid.UUID, amount: int) -> PlanShare:

@@ -169,4 +169,5 @@ def _given_back_whole(campaign: Campaign, pledge_ids: Collection[uuid.UUID]) -> 
         lane=campaign.lane, pledge_id__in=pledge_ids, state__in=REFUND_OVER
     ).values_list("pledge_id", "amount_minor"):
         left[pledge_id] -= amount
-    return [pledge_id for pledge_id, amount in left.items() if amount == 0]
+    # A moot one may stand beside what made it moot.
+    return [pledge_id for pledge_id, amount in left.items() if amount <= 0]

@@ -174,6 +174,27 @@ def recall_payouts(campaign_ids: Collection[uuid.UUID]) -> None:
         rows.delete()
 
 
+class RefundUnderWay(Exception):
+    """A refund is in an order that the bank may have carried out."""
+
+
+def call_off_refunds(charge: Charge) -> None:
+    """Take what is to go back of a charge out of the next order: the payer's bank has taken it all.
+
+    Call with the bank held. Raises RefundUnderWay if a refund is ordered, or went out.
+    """
+    refunds = Refund.objects.filter(lane=charge.lane, charge_id=charge.id).exclude(
+        state=RefundState.MOOT
+    )
+    ids = list(refunds.values_list("id", flat=True))
+    transfers = BankTransfer.objects.filter(kind=TransferKind.REFUND, about_id__in=ids)
+    is_safe = not refunds.exclude(state=RefundState.BY_BANK).exists()
+    if not is_safe or transfers.filter(state=TransferState.ORDERED).exists():
+        raise RefundUnderWay
+    transfers.filter(state=TransferState.DUE).delete()
+    refunds.update(state=RefundState.MOOT, code="recalled")
+
+
 def _wait_again(rows: Iterable[BankTransfer]) -> None:
     for row in rows:
         PayoutApproval.objects.filter(lane=row.about_lane, payout_id=row.about_id).delete()
@@ -221,6 +242,8 @@ def _anew(row: BankTransfer, *, name: str, iban: str) -> BankTransfer:
     about_id = row.about_id
     if row.kind == TransferKind.REFUND and row.state == TransferState.CAME_BACK:
         about_id = _refund_anew(row)
+    elif row.kind == TransferKind.REFUND and not _is_owed(row):
+        raise PayeeRefused
     return BankTransfer.objects.create(
         kind=row.kind,
         about_lane=row.about_lane,
@@ -233,6 +256,12 @@ def _anew(row: BankTransfer, *, name: str, iban: str) -> BankTransfer:
         text=row.text,
         created_at=site_now(),
     )
+
+
+def _is_owed(row: BankTransfer) -> bool:
+    """Whether the refund is still to be made; it may have been called off since."""
+    found = Refund.objects.filter(lane=row.about_lane, id=row.about_id, state=RefundState.BY_BANK)
+    return bool(found.exists())
 
 
 def _refund_anew(row: BankTransfer) -> uuid.UUID:

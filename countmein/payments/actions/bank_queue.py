@@ -21,7 +21,7 @@ from countmein.payments.actions.bank_match import (
     save,
     waiting_parts,
 )
-from countmein.payments.actions.bank_orders import payee
+from countmein.payments.actions.bank_orders import RefundUnderWay, call_off_refunds, payee
 from countmein.payments.actions.claims import book
 from countmein.payments.bank.entries import Direction
 from countmein.payments.bank.matching import Act, Verdict, match
@@ -37,6 +37,8 @@ from countmein.rules.remittance import ReferenceRefused, reference_text
 
 #: These are about money that a charge still waits for: they are not closed by a note.
 _AWAITED = (Verdict.PARTIAL, Verdict.OVER)
+#: Nothing of it has left our account.
+_NOT_GONE = (RefundState.BY_BANK, RefundState.MOOT)
 
 
 class Why(StrEnum):
@@ -54,6 +56,8 @@ class Why(StrEnum):
     note_missing = "note_missing"
     #: It is not what was paid, or some of that was given back already.
     not_the_sum = "not_the_sum"
+    #: What went back too is in an order that the bank may carry out.
+    refund_ordered = "refund_ordered"
 
 
 class ActRefused(Exception):
@@ -123,8 +127,8 @@ def return_excess(entry_id: uuid.UUID, *, by: Organiser) -> BankEntry:
 def taken_back(entry_id: uuid.UUID, *, reference: str, by: Organiser) -> BankEntry:
     """Book that the bank took back, all of it, what had been paid for this pledge.
 
-    The money has gone without an order of ours, so the refund is done as soon as it is written.
-    Raises ActRefused.
+    The money has gone without an order of ours, so the refund is done as soon as it is written; one
+    that was to go out by order is called off. Raises ActRefused.
     """
     now = site_now()
     with transaction.atomic():
@@ -132,9 +136,14 @@ def taken_back(entry_id: uuid.UUID, *, reference: str, by: Organiser) -> BankEnt
         if row.direction != Direction.DEBIT or not row.reversal:
             raise ActRefused(Why.no_money)
         charge = _paid_charge(reference)
-        is_touched = Refund.objects.filter(lane=charge.lane, charge_id=charge.id).exists()
+        refunds = Refund.objects.filter(lane=charge.lane, charge_id=charge.id)
+        is_touched = refunds.exclude(state__in=_NOT_GONE).exists()
         if is_touched or (row.amount_minor, row.currency) != (charge.amount_minor, charge.currency):
             raise ActRefused(Why.not_the_sum)
+        try:
+            call_off_refunds(charge)
+        except RefundUnderWay as sent:
+            raise ActRefused(Why.refund_ordered) from sent
         refund = Refund(
             lane=charge.lane,
             campaign_id=charge.campaign_id,

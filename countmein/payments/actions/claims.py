@@ -6,12 +6,13 @@ transaction; who dies holding a claim loses it.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.db import connection, connections, transaction
@@ -28,9 +29,33 @@ UNKNOWN_RESTS = timedelta(seconds=2)
 #: A claim older than this belongs to a worker that died: look the outcome up before any new try.
 CLAIM_LASTS = timedelta(seconds=30)
 BATCH = 100
-_THREADS = 8
+THREADS = 8
+#: A batch is no more than the provider lets us do in this time, well within the claim.
+_BATCH_SECONDS = 10
+#: How a try stands of which nobody knows yet what came of it.
+OPEN_TRY: Final = (Outcome.STARTED, Outcome.UNKNOWN)
 #: A job's turn: long enough to be worth its start, short enough to stop for in good order.
 TURN_SECONDS = 20.0
+
+
+class Pace:
+    """The provider's allowance, shared by all who call it: each waits for the next free moment.
+
+    Moments that nobody used are not made up for, so no second has more calls than are allowed.
+    """
+
+    def __init__(self, *, per_second: int) -> None:
+        self._apart_seconds = 1 / per_second
+        self._next = time.monotonic()
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Come back when the next call may be made."""
+        with self._lock:
+            mine = max(self._next, time.monotonic())
+            self._next = mine + self._apart_seconds
+        while (early := mine - time.monotonic()) > 0:
+            time.sleep(early)
 
 
 def turn(model: Any, one: Callable[[Any], None]) -> None:
@@ -42,17 +67,30 @@ def turn(model: Any, one: Callable[[Any], None]) -> None:
 
 def paced_turn(model: Any, one: Callable[[Any], None]) -> None:
     """The same within the provider's allowance, for calls that it counts."""
+    pace = allowance()
+
+    def paced(row: Any) -> None:
+        pace.wait()
+        one(row)
+
+    for rows in paced_batches(model):
+        _in_threads(paced, rows)
+
+
+def allowance() -> Pace:
+    """What the provider allows us now."""
+    return Pace(per_second=settings.CHARGES_PER_SECOND)
+
+
+def paced_batches(model: Any) -> Iterator[list[Any]]:
+    """What is due of one kind, claimed batch by batch for a turn."""
     ends = time.monotonic() + TURN_SECONDS
-    while (began := time.monotonic()) < ends:
-        keys = claim(model, "doing")
-        if not keys:
-            return
-        _in_threads(one, model.objects.filter(pk__in=keys))
-        # The allowance is per second over the whole batch; a slow provider has paced us already.
-        time.sleep(max(0.0, len(keys) / settings.CHARGES_PER_SECOND - time.monotonic() + began))
+    most = min(BATCH, settings.CHARGES_PER_SECOND * _BATCH_SECONDS)
+    while time.monotonic() < ends and (keys := claim(model, "doing", most=most)):
+        yield list(model.objects.filter(pk__in=keys))
 
 
-def claim(model: Any, claimed: str | None) -> list[tuple[int, uuid.UUID]]:
+def claim(model: Any, claimed: str | None, *, most: int = BATCH) -> list[tuple[int, uuid.UUID]]:
     """Take the next due rows and push their due time out: who dies holding them loses them.
 
     `due_at` runs on the site's clock, for dunning does. Moving the sandbox's clock can end a lease
@@ -77,7 +115,7 @@ def claim(model: Any, claimed: str | None) -> list[tuple[int, uuid.UUID]]:
                     "lease": CLAIM_LASTS,
                     "claimed": claimed,
                     "states": list(model.work_states),
-                    "batch": BATCH,
+                    "batch": most,
                 },
             ),
         )
@@ -95,8 +133,8 @@ def _in_threads(one: Callable[[Any], None], rows: Iterable[Any]) -> None:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        shares = [whole[start::_THREADS] for start in range(_THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        shares = [whole[start::THREADS] for start in range(THREADS)]
         for done in [pool.submit(call, share) for share in shares if share]:
             done.result()
 
@@ -140,19 +178,24 @@ def open_attempt(row: Charge | Refund | Payout) -> Attempt | None:
         lane=row.lane,
         about_id=row.id,
         number=row.attempt,
-        outcome__in=[Outcome.STARTED, Outcome.UNKNOWN],
+        outcome__in=OPEN_TRY,
     ).first()
 
 
 def close(attempt: Attempt, result: Result) -> None:
-    """Write what came of a try; one that may still come to something stays open under its key."""
-    outcome = {
+    """Write down what came of a try."""
+    Attempt.objects.filter(lane=attempt.lane, id=attempt.id).update(
+        outcome=outcome_of(result), code=result.code, finished_at=real_now()
+    )
+
+
+def outcome_of(result: Result) -> Outcome:
+    """What is written of a try; one that may still come to something stays open under its key."""
+    unclear = Outcome.REFUSED if result.needs_new_key else Outcome.UNKNOWN
+    return {
         ProviderOutcome.DONE: Outcome.DONE,
         ProviderOutcome.REFUSED: Outcome.REFUSED,
-    }.get(result.outcome, Outcome.REFUSED if result.needs_new_key else Outcome.UNKNOWN)
-    Attempt.objects.filter(lane=attempt.lane, id=attempt.id).update(
-        outcome=outcome, code=result.code, finished_at=real_now()
-    )
+    }.get(result.outcome, unclear)
 
 
 def is_news(row: Charge | Refund | Payout, attempt: Attempt, result: Result) -> bool:
@@ -162,9 +205,7 @@ def is_news(row: Charge | Refund | Payout, attempt: Attempt, result: Result) -> 
     and gone on to the next try; a no would call off what that one is just doing. That something
     was done always counts: it is found under the row's own reference, whichever try did it.
     """
-    tries = Attempt.objects.filter(
-        lane=row.lane, about_id=row.id, outcome__in=[Outcome.STARTED, Outcome.UNKNOWN]
-    )
+    tries = Attempt.objects.filter(lane=row.lane, about_id=row.id, outcome__in=OPEN_TRY)
     held = set(tries.order_by("id").select_for_update().values_list("id", flat=True))
     if result.outcome == ProviderOutcome.DONE:
         tries.filter(id__in=held - {attempt.id}).update(

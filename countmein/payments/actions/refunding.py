@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
+from countmein.ledger import actions as ledger
+from countmein.payments.actions.batches import (
+    Answered,
+    Calls,
+    Try,
+    among,
+    begin_all,
+    close_all,
+    news_of,
+    open_attempts,
+)
 from countmein.payments.actions.claims import (
     UNKNOWN_RESTS,
-    begin,
+    allowance,
     book,
-    close,
-    open_attempt,
-    paced_turn,
-    rest,
+    paced_batches,
     update,
 )
 from countmein.payments.actions.disputes import look_soon
 from countmein.payments.models import (
     BANK,
-    Attempt,
     Charge,
     Dispute,
     DisputeState,
@@ -42,59 +52,133 @@ _DISPUTED = "charge_disputed"
 
 @job(name="payments.refund_due", queue="money")
 def refund_due() -> None:
-    """Give back the refunds that are due, paced like the charges."""
-    paced_turn(Refund, _one_refund)
+    """Give back the refunds that are due, a batch at a time, paced like the charges."""
+    with Calls(allowance()) as calls:
+        for refunds in paced_batches(Refund):
+            calls.of(_begin(refunds), _ask, _record)
 
 
-def _one_refund(refund: Refund) -> None:
-    charge = Charge.objects.get(lane=refund.lane, id=refund.charge_id)
-    if open_attempt(refund) is None and _is_disputed(refund):
-        return
-    attempt, is_new = begin(refund)
-    if attempt is None:
-        return
-    provider, reference = PROVIDERS["stripe"], str(refund.id)
-    result = (
-        None
-        if is_new
-        else provider.find_refund(charge_id=charge.provider_charge_id, reference=reference)
-    )
-    if result is None:
-        # A try that never arrived is repeated under its own key, so the provider does it once.
-        result = provider.refund(
-            charge_id=charge.provider_charge_id,
-            amount_minor=refund.amount_minor,
-            currency=refund.currency,
-            reference=reference,
-            key=f"refund:{refund.id}:attempt:{attempt.number}",
-        )
-    _record(refund, attempt, result)
+def _begin(refunds: Sequence[Refund]) -> list[Try]:
+    """Write down the tries that are made now; a refund whose charge is disputed is left alone.
 
-
-def _record(refund: Refund, attempt: Attempt, result: RefundResult) -> None:
-    """Record what came of a try; the money and its entry in the books commit together."""
-    now = site_now()
+    The charges are held meanwhile, so that a dispute's end cannot slip in between. A try without an
+    answer is followed up first, whatever became of its charge.
+    """
     with transaction.atomic():
-        close(attempt, result)
-        if result.outcome == ProviderOutcome.DONE:
-            done = update(
-                refund,
-                was=RefundState.DOING,
-                state=RefundState.DONE,
-                provider_refund_id=result.refund_id,
+        rows = Charge.objects.filter(
+            lane__in={refund.lane for refund in refunds},
+            id__in=[refund.charge_id for refund in refunds],
+        )
+        charges = {row.id: row for row in rows.order_by("lane", "id").select_for_update()}
+        begun = open_attempts(refunds)
+        disputed = _leave_disputed([refund for refund in refunds if refund.id not in begun])
+        return begin_all([row for row in refunds if row.id not in disputed], charges)
+
+
+def _leave_disputed(refunds: Sequence[Refund]) -> set[uuid.UUID]:
+    """Those whose charge is disputed: they wait, or are moot once that is lost."""
+    found: dict[str, set[uuid.UUID]] = {state: set() for state in DisputeState}
+    for charge_id, state in Dispute.objects.filter(
+        lane__in={refund.lane for refund in refunds},
+        charge_id__in=[refund.charge_id for refund in refunds],
+    ).values_list("charge_id", "state"):
+        found[state].add(charge_id)
+    waiting = [row for row in refunds if row.charge_id in found[DisputeState.OPEN]]
+    lost = found[DisputeState.LOST] - found[DisputeState.OPEN]
+    moot = [row for row in refunds if row.charge_id in lost]
+    _move(waiting, **_waits())
+    _move(moot, state=RefundState.MOOT, code="dispute_lost")
+    return {row.id for row in (*waiting, *moot)}
+
+
+def _waits() -> dict[str, Any]:
+    due_at = site_now() + _DISPUTED_RESTS
+    return {"state": RefundState.DUE, "due_at": due_at, "code": _DISPUTED}
+
+
+def _move(refunds: Sequence[Refund], **fields: Any) -> None:
+    """Compare and set: those that have moved on meanwhile are left as they are."""
+    if refunds:
+        Refund.objects.filter(**among(refunds), state=RefundState.DOING).update(**fields)
+
+
+def _ask(tried: Try) -> RefundResult:
+    """See what came of a try without an answer; one that is new or never arrived is made.
+
+    It is made under its own key, so the provider does it once however often it is repeated.
+    """
+    provider, refund, reference = PROVIDERS["stripe"], tried.row, str(tried.row.id)
+    charge_id = tried.charge.provider_charge_id
+    if not tried.is_new:
+        found = provider.find_refund(charge_id=charge_id, reference=reference)
+        if found is not None:
+            return found
+    return provider.refund(
+        charge_id=charge_id,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        reference=reference,
+        key=f"refund:{refund.id}:attempt:{tried.attempt.number}",
+    )
+
+
+def _record(answers: Sequence[Answered[RefundResult]]) -> None:
+    """Record what came of these tries; the money and its entries in the books commit together."""
+    with transaction.atomic():
+        answers = news_of(answers)
+        close_all(answers)
+        _book_done([each for each in answers if each.result.outcome == ProviderOutcome.DONE])
+        alike = defaultdict[tuple[str, bool, str], list[Refund]](list)
+        for each in answers:
+            said = each.result
+            if said.outcome != ProviderOutcome.DONE:
+                alike[said.outcome, said.permanent, said.code].append(each.tried.row)
+        for (outcome, is_permanent, code), refunds in alike.items():
+            _move(refunds, **_after(outcome, code, is_permanent=is_permanent))
+
+
+def _after(outcome: str, code: str, *, is_permanent: bool) -> dict[str, Any]:
+    """What becomes of a refund that was not made."""
+    if outcome != ProviderOutcome.REFUSED:
+        return {"due_at": site_now() + UNKNOWN_RESTS, "code": code}
+    if code == _DISPUTED:
+        # The dispute may be news to us.
+        look_soon()
+        return _waits()
+    if is_permanent:
+        return {"state": RefundState.STUCK, "code": code}
+    return {"due_at": site_now() + _UNCOVERED_RESTS, "code": code}
+
+
+def _book_done(answers: Sequence[Answered[RefundResult]]) -> None:
+    """Those that were made; who recorded one first has booked it."""
+    refunds = {each.tried.row.id: each.tried.row for each in answers}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE payments_refund r SET state = 'done', provider_refund_id = made.reference
+               FROM unnest(%s::int[], %s::uuid[], %s::text[]) AS made (lane, id, reference)
+               WHERE r.lane = made.lane AND r.id = made.id AND r.state = 'doing' RETURNING r.id""",
+            [
+                [row.lane for row in refunds.values()],
+                list(refunds),
+                [each.result.refund_id for each in answers],
+            ],
+        )
+        done = [refunds[id] for (id,) in cursor.fetchall()]
+    ledger.post_all(
+        (
+            ledger.Event(
+                lane=refund.lane,
+                campaign_id=refund.campaign_id,
+                about=refund.id,
+                parts=refund.parts,
+                currency=refund.currency,
             )
-            if done:
-                book("refund", refund)
-        elif result.outcome == ProviderOutcome.REFUSED and result.code == _DISPUTED:
-            # The dispute may be news to us.
-            _wait(refund)
-            look_soon()
-        elif result.outcome == ProviderOutcome.REFUSED and result.permanent:
-            update(refund, was=RefundState.DOING, state=RefundState.STUCK, code=result.code)
-        elif result.outcome == ProviderOutcome.REFUSED:
-            rest(refund, result, until=now + _UNCOVERED_RESTS)
-        else:
-            rest(refund, result, until=now + UNKNOWN_RESTS)
+            for refund in done
+        ),
+        kind="refund",
+        at=site_now(),
+    )
 
 
 def take_back(refunds: Iterable[Refund]) -> None:
@@ -109,37 +193,6 @@ def take_back(refunds: Iterable[Refund]) -> None:
             )
             if is_back:
                 book("refund_back", refund)
-
-
-def _is_disputed(refund: Refund) -> bool:
-    """Leave a refund alone whose charge is disputed: it waits, or is moot once that is lost.
-
-    The charge is held meanwhile, so that the dispute's end cannot slip in between.
-    """
-    with transaction.atomic():
-        Charge.objects.filter(lane=refund.lane, id=refund.charge_id).select_for_update().get()
-        states = set(
-            Dispute.objects.filter(lane=refund.lane, charge_id=refund.charge_id).values_list(
-                "state", flat=True
-            )
-        )
-        if DisputeState.OPEN in states:
-            _wait(refund)
-        elif DisputeState.LOST in states:
-            update(refund, was=RefundState.DOING, state=RefundState.MOOT, code="dispute_lost")
-        else:
-            return False
-    return True
-
-
-def _wait(refund: Refund) -> None:
-    update(
-        refund,
-        was=RefundState.DOING,
-        state=RefundState.DUE,
-        due_at=site_now() + _DISPUTED_RESTS,
-        code=_DISPUTED,
-    )
 
 
 def want_refunds(

@@ -9,11 +9,12 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from countmein.base.problems import Refused, not_found
+from countmein.base.problems import Fault, Refused, not_found
 from countmein.campaigns import models, queries
 from countmein.campaigns.actions import cancel, draft, execute, fail, launch
 from countmein.campaigns.after_bodies import FailBody
 from countmein.campaigns.bodies import CampaignBody, CampaignPatch
+from countmein.campaigns.terms import TermsRefused
 from countmein.rules.states import CampaignState
 from countmein.web.api import answers
 from countmein.web.api.asking import (
@@ -105,6 +106,10 @@ def finish_campaign(request: HttpRequest, code: str) -> HttpResponse:
 def fail_campaign(request: HttpRequest, code: str, body: FailBody) -> HttpResponse:
     """Say that it cannot be carried out: money is frozen, and everybody may choose anew."""
     campaign = own_campaign(request, code)
+    if not body.text.strip():
+        # Not a matter of the body alone: to a stranger the campaign is not there.
+        fault = Fault(path="text", reason="blank", detail="here stands a text")
+        raise TermsRefused((fault,))
 
     def act() -> answers.Campaign:
         fail.fail(campaign=campaign, text=body.text, refused=body.refused, lost=body.lost)

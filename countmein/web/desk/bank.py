@@ -49,6 +49,10 @@ _WHY: Final[dict[str, str | Promise]] = {
     Why.no_excess: _("It is not too much, or not any more: look at it again."),
     Why.still_awaited: _("Its pledge still waits for it, so it cannot be put aside."),
     Why.not_the_sum: _("It is not the sum that was paid, or some of that was given back already."),
+    Why.refund_ordered: _(
+        "A refund of it is in an order: have the bank stop that payment, and bring in the bank’s"
+        " answer first."
+    ),
     Why.note_missing: _("Write down why it is nobody else's."),
 }
 
@@ -59,7 +63,7 @@ _WHY: Final[dict[str, str | Promise]] = {
 def desk(request: HttpRequest) -> HttpResponse:
     """Show what waits for a person, what is to be paid, and what is awaited."""
     owner_of(request)
-    return render(request, "desk/bank.html", bank_views.desk_view())
+    return render(request, "desk/bank.html", bank_views.desk_view(request.GET))
 
 
 @never_cache

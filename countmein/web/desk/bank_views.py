@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db.models import Count, Q, Sum
+from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,8 +30,8 @@ from countmein.payments.bank_models import (
 )
 from countmein.payments.models import Charge, ChargeState, Refund, RefundState
 from countmein.rules.remittance import printed
+from countmein.web.desk.pages import page_of
 
-_SHOWN: Final = 100
 _ORDERS_SHOWN: Final = 20
 
 _VERDICTS: Final[dict[str, str | Promise]] = {
@@ -50,8 +51,8 @@ _KINDS: Final[dict[str, str | Promise]] = {
 }
 
 
-def desk_view() -> dict[str, Any]:
-    """Everything on the page; each list is cut, and says how long it really is."""
+def desk_view(asked: QueryDict) -> dict[str, Any]:
+    """Everything on the page, and the page of each long list that is asked for."""
     queued = BankEntry.objects.filter(state=EntryState.QUEUED).order_by("imported_at", "id")
     to_do, parts = queued.exclude(verdict=Verdict.PARTIAL), queued.filter(verdict=Verdict.PARTIAL)
     account, last = own_account(), BankStatement.objects.order_by("-imported_at").first()
@@ -63,15 +64,13 @@ def desk_view() -> dict[str, Any]:
         "now": site_now(),
         "last": last,
         "new_count": BankEntry.objects.filter(state=EntryState.NEW).count(),
-        "queue": _rows(to_do[:_SHOWN]),
-        "queue_count": to_do.count(),
-        "parts": _rows(parts[:_SHOWN]),
-        "parts_count": parts.count(),
+        "queue": page_of(asked, "queue", to_do, _rows),
+        "parts": page_of(asked, "parts", parts, _rows),
         "awaited_count": awaited.count(),
         "unseen_count": waiting_for_a_look(),
         "ready_count": totals["count"],
         "ready_sum": wording.money_text(totals["sum"] or 0, "EUR"),
-        "lacking": [_transfer(row) for row in _lacking()[:_SHOWN]],
+        "lacking": page_of(asked, "lacking", _lacking(), lambda rows: [*map(_transfer, rows)]),
         "orders": [_order(row) for row in _orders()],
     }
 
@@ -121,6 +120,8 @@ def _lacking() -> Any:
     """Transfers that a person has to complete: without an account, rejected, or come back."""
     # One that came back and was sent again has a new transfer, and its refund a new id.
     stuck = Refund.objects.all_lanes().filter(state=RefundState.STUCK)
+    # A refund that was called off is paid no more.
+    called_off = Refund.objects.all_lanes().filter(state=RefundState.MOOT)
     stopped = BankTransfer.objects.filter(
         Q(state=TransferState.DUE, iban="")
         # A payout that was rejected waits at the desk for payouts again.
@@ -129,7 +130,11 @@ def _lacking() -> Any:
         | Q(state=TransferState.CAME_BACK, about_id__in=stuck.values("id"))
     )
     live = BankTransfer.objects.filter(state__in=TRANSFER_LIVE).exclude(iban="")
-    return stopped.exclude(about_id__in=live.values("about_id")).order_by("id")
+    return (
+        stopped.exclude(about_id__in=live.values("about_id"))
+        .exclude(about_id__in=called_off.values("id"))
+        .order_by("id")
+    )
 
 
 def _transfer(row: BankTransfer) -> dict[str, Any]:

@@ -19,14 +19,14 @@ from countmein.campaigns.actions.account import thaw
 from countmein.campaigns.actions.pay_out import PayoutRefused, approve, stop_payout
 from countmein.campaigns.actions.pay_supplier import mark_paid, mark_returned, may_be_ordered, order
 from countmein.campaigns.models import Campaign
-from countmein.campaigns.payout_letters import freeze_key
+from countmein.campaigns.payout_letters import freeze_path
 from countmein.members.models import Organiser
 from countmein.payments.models import Freeze, Payout, PayoutKind, PayoutState
 from countmein.web.desk.money import owner_of
+from countmein.web.desk.pages import page_of
 from countmein.web.forms import Filled
 from countmein.web.payout_words import STATES, approvals_of, payout_rows, refusal, upload_of
 
-_SHOWN: Final = 100
 _NOTE_LENGTH: Final = 500
 _REFERENCE_LENGTH: Final = 140
 
@@ -37,11 +37,16 @@ _REFERENCE_LENGTH: Final = 140
 def listing(request: HttpRequest) -> HttpResponse:
     """List what waits, the oldest first, the latest that was dealt with, and what is frozen."""
     owner_of(request)
-    rows = Payout.objects.all_lanes().order_by("-asked_at")
+    rows = Payout.objects.all_lanes().order_by("-asked_at", "-id")
     waiting = (PayoutState.ASKED, PayoutState.SENDING)
     context = {
-        "waiting": _with_campaigns(rows.filter(state__in=waiting).order_by("asked_at")[:_SHOWN]),
-        "rest": _dealt_with(rows.exclude(state__in=waiting)[:_SHOWN]),
+        "waiting": page_of(
+            request.GET,
+            "waiting",
+            rows.filter(state__in=waiting).order_by("asked_at", "id"),
+            _with_campaigns,
+        ),
+        "rest": page_of(request.GET, "rest", rows.exclude(state__in=waiting), _dealt_with),
         "frozen": _frozen(),
     }
     return render(request, "desk/payouts.html", context)
@@ -116,7 +121,7 @@ def _page(
         "campaign": campaign,
         "form": form,
         "asker": asker,
-        "freeze_path": f"/freeze/{campaign.id}/?key={freeze_key(campaign.id)}",
+        "freeze_path": freeze_path(campaign.id, site_now()),
         "approvals": approvals,
         "may_order": may_be_ordered(payout),
         "may_approve": payout.state == PayoutState.ASKED

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.account import look_at_account
-from countmein.campaigns.payout_letters import freeze_key
+from countmein.campaigns.payout_letters import freeze_path
 from countmein.members.models import Organiser
 from countmein.payments.actions.accounts import (
     AccountUnavailable,
@@ -52,7 +52,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "account": row,
         "rests_until": rests_until if rests_until and rests_until > site_now() else None,
         "is_frozen": Freeze.objects.filter(subject_id=request.user.id, ended_at=None).exists(),
-        "freeze_path": f"/freeze/{request.user.id}/?key={freeze_key(request.user.id)}",
+        "freeze_path": freeze_path(request.user.id, site_now()),
     }
     return render(request, "organise/account.html", context)
 

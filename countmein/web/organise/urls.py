@@ -39,6 +39,7 @@ urlpatterns = [
         name="organise_payout_delivery",
     ),
     path("<slug:code>/proof/", payouts.proof, name="organise_proof"),
+    path("offered/<slug:code>/", handing.offered, name="organise_offered"),
     path("<slug:code>/hand-over/", handing.handing, name="organise_hand_over"),
     path("<slug:code>/backers.csv", backers.report, name="organise_backers"),
 ]

@@ -108,7 +108,11 @@ def test_each_verb_in_its_time_and_only_the_organisers(
     campaign = Campaign.objects.get(code=code)
     wanted, bought = asked(campaign, 300, "Times"), paid(campaign, 100)
     for said in ({"refused": [str(uuid.UUID(int=7))]}, {"lost": [str(wanted.id)]}):
-        problem(program.post(f"{at}/fail", said), 422, "invalid", next(iter(said)))
+        body = {"text": "Refused.", **said}
+        problem(program.post(f"{at}/fail", body), 422, "invalid", next(iter(said)))
+    for silent in ({}, {"text": ""}, {"text": " \n "}):
+        # Everybody who is in reads it, so it says something.
+        problem(program.post(f"{at}/fail", silent), 422, "invalid", "text")
     said = {"text": "Refused.", "refused": [str(wanted.id)], "lost": [str(bought.id)]}
     failed = program.post(f"{at}/fail", said)
     assert ("failed", "Refused.") == (
@@ -134,7 +138,7 @@ def test_one_votes_on_what_is_left_over(
     hers = given(anonymous, code, "dora", fallback=2)
     site.work()
     assert 200 == program.post(f"/campaigns/{code}/execute").status_code
-    assert 200 == program.post(f"/campaigns/{code}/fail", {}).status_code
+    assert 200 == program.post(f"/campaigns/{code}/fail", {"text": "No."}).status_code
     site.advance(timedelta(hours=2))
     site.work()
     votes, hers = mine.replace("?", "/ballots?"), hers.replace("?", "/ballots?")

@@ -15,6 +15,7 @@ from countmein.campaigns.models import Campaign
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.selfcheck import self_check
 from countmein.members.models import Organiser
+from countmein.payments.actions.payouts import stop
 from countmein.payments.actions.reconcile import reconcile
 from countmein.payments.actions.statement import read_lines
 from countmein.payments.models import Freeze, Payout
@@ -226,8 +227,15 @@ def test_a_campaign_has_only_so_many_payouts(
 
     monkeypatch.setattr(verb, "MOST", 2)
     campaign = settled(10_000, people=4)
+    monkeypatch.setattr(verb, "MOST_WITH_STOPPED", 3)
     for _time in range(2):
+        last = ask_own(campaign, 1)
+    with pytest.raises(PayoutRefused, match="too_many"):
         ask_own(campaign, 1)
+    # One that was stopped leaves its place, but not for ever.
+    assert stop(last)
+    last = ask_own(campaign, 1)
+    assert stop(last)
     with pytest.raises(PayoutRefused, match="too_many"):
         ask_own(campaign, 1)
 

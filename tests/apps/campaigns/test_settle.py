@@ -9,6 +9,7 @@ from typing import Any
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.own_pledge import pledge_for, pledge_view
 from countmein.campaigns.queries import public_view
+from countmein.payments.models import Mandate
 from tests.conftest import Launch, Site
 
 Join = Callable[..., dict[str, Any]]
@@ -87,6 +88,8 @@ def test_a_failing_card_is_retried_and_then_dropped(site: Site, launch: Launch, 
     mine = pledge_for(bad["code"], bad["receipt"])
     assert mine is not None
     assert "dropped" == mine.state
+    card = Mandate.objects.get(lane=mine.lane, pledge_id=mine.id)
+    assert "forgotten" == card.state, "whoever is let go of leaves no card behind"
     seen = public_view(campaign)
     assert ("settled", 2, {"money": 3000}) == (
         seen["state"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.http import QueryDict
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.cancel import cancel
@@ -26,11 +27,13 @@ from countmein.payments.actions.bank_queue import ActRefused, return_all, taken_
 from countmein.payments.actions.payouts import set_aside
 from countmein.payments.bank_models import BankEntry, BankOrder, BankTransfer
 from countmein.payments.models import Payout, Refund
+from countmein.web.desk.bank_views import desk_view
 from tests.apps.campaigns.acts import states
 from tests.apps.payments.bank.statements import PAYER, Moved, camt
 from tests.apps.payments.conftest import accounts
 from tests.apps.payments.test_bank import Bank, Tipped, bank, charge_of, olga, tipped
 from tests.conftest import Site
+from tests.faults.crowd import together
 
 __all__ = ["bank", "olga", "tipped"]
 
@@ -170,6 +173,76 @@ def test_what_the_bank_takes_back_is_booked_by_a_person(
     site.check()
 
 
+def test_a_refund_that_waits_is_called_off_when_the_payers_bank_takes_the_money(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    """Else it would go back twice: by the recall, and by our own order."""
+    campaign, people = tipped("ben")
+    reference = charge_of(people["ben"]).reference
+    bank.tells(Moved(minor=5000, id="B-1", text=reference))
+    cancel(campaign=campaign)
+    site.work()
+    assert "due" == live().state
+    bank.tells(Moved(minor=-5000, id="B-2", reversal=True))
+    taken_back(BankEntry.objects.get(bank_reference="B-2").id, reference=reference, by=olga)
+    with pytest.raises(OrderImpossible):
+        make_order(by=olga)
+    site.work()
+    with pytest.raises(OrderImpossible):
+        make_order(by=olga)
+    assert ["done", "moot"] == sorted(
+        row.state for row in Refund.objects.filter(lane=campaign.lane)
+    )
+    assert {"refunded": 1} == states(campaign)
+    assert {} == accounts(campaign)
+    site.check()
+
+
+def test_a_refund_that_is_ordered_is_stopped_at_the_bank_first(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    """Once the bank has rejected it, it is called off like one that waits, and paid no more."""
+    campaign, people = tipped("ben")
+    reference = charge_of(people["ben"]).reference
+    bank.tells(Moved(minor=5000, id="B-1", text=reference))
+    cancel(campaign=campaign)
+    site.work()
+    order, transfer = make_order(by=olga), live()
+    bank.tells(Moved(minor=-5000, id="B-2", reversal=True))
+    entry = BankEntry.objects.get(bank_reference="B-2")
+    with pytest.raises(ActRefused, match="refund_ordered"):
+        taken_back(entry.id, reference=reference, by=olga)
+    assert 1 == read_report(rejected(order, transfer))
+    taken_back(entry.id, reference=reference, by=olga)
+    assert [] == desk_view(QueryDict())["lacking"].object_list
+    with pytest.raises(PayeeRefused):
+        fill_in(transfer.id, name="Ben", iban=PAYER)
+    site.work()
+    assert {"refunded": 1} == states(campaign)
+    assert {} == accounts(campaign)
+    site.check()
+
+
+def test_an_order_and_a_recall_at_once_pay_once(
+    site: Site, tipped: Tipped, bank: Bank, olga: Any
+) -> None:
+    """Whoever is first decides: the refund is called off, or the recall has to wait."""
+    campaign, people = tipped("ben")
+    reference = charge_of(people["ben"]).reference
+    bank.tells(Moved(minor=5000, id="B-1", text=reference))
+    cancel(campaign=campaign)
+    site.work()
+    bank.tells(Moved(minor=-5000, id="B-2", reversal=True))
+    entry = BankEntry.objects.get(bank_reference="B-2")
+    ordered, recalled = together(
+        [
+            lambda: make_order(by=olga).id,
+            lambda: taken_back(entry.id, reference=reference, by=olga).id,
+        ]
+    )
+    assert [isinstance(ordered, Exception), isinstance(recalled, Exception)].count(True) == 1
+
+
 def supplier(campaign: Any, *, iban: str, minor: int = 3000) -> Payout:
     """The printer is to be paid out of what the campaign holds."""
     payout = Payout(
@@ -237,6 +310,8 @@ def test_what_is_rejected_of_a_payout_is_agreed_to_anew(
         fill_in(transfer.id, name="Somebody", iban=PAYER)
     payout = Payout.objects.get(lane=campaign.lane, id=payout.id)
     assert ("asked", None) == (payout.state, payout.agreed_at)
+    # It waits at the desk for payouts, so the one for the bank does not ask for an account.
+    assert [] == desk_view(QueryDict())["lacking"].object_list
     order_payout(payout)
     recall_payouts([campaign.id])
     with pytest.raises(OrderImpossible):

@@ -13,17 +13,20 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from countmein.base.clock import site_now
+from countmein.campaigns.actions.hand_over import accept, decline, offer
 from countmein.campaigns.backers import COLUMNS, guarded
 from countmein.campaigns.models import Campaign, HandOver
 from countmein.campaigns.payout_letters import freeze_url
 from countmein.members.models import Organiser
 from countmein.payments.actions.accounts import account_of
 from countmein.payments.models import Document, Freeze, Payout
+from countmein.web.desk import pages
 from tests.apps.campaigns.acts import Join
 from tests.apps.campaigns.conftest import olga, own_statement, settled
-from tests.apps.campaigns.payout_acts import PDF, Settled, give_bank, onboard
+from tests.apps.campaigns.payout_acts import PDF, Settled, ask_own, give_bank, onboard
 from tests.apps.web.conftest import hidden, path_of, said
 from tests.conftest import Launch, Site
+from tests.faults.crowd import together
 
 __all__ = ["olga", "own_statement", "settled"]
 
@@ -229,12 +232,31 @@ def test_a_campaign_is_handed_over_and_the_mailed_link_stops_payouts(
     sent = {"email": "nobody@example.org", "typed": campaign.code}
     assert 422 == as_ana.post(path, sent).status_code
     assert 422 == as_ana.post(path, {"email": cleo.email, "typed": "yes"}).status_code
+    offered = f"/organise/offered/{campaign.code}/"
+    assert 404 == as_cleo.get(offered).status_code
     as_ana.post(path, {"email": "CLEO@example.org", "typed": campaign.code})
+    # Nothing changes before Cleo has said yes, and nobody else can say it.
+    assert "has not answered yet" in said(as_ana.get(path))
+    assert [404, 404, 200] == [
+        browser.get(offered).status_code for browser in (as_ana, as_olga, as_cleo)
+    ]
+    assert 404 == as_olga.post(offered, {"act": "accept"}).status_code
+    assert 200 == as_ana.get(f"/organise/{campaign.code}/").status_code
+    assert not HandOver.objects.all_lanes().exists()
+    as_cleo.post(offered, {"act": "accept"})
+    assert 404 == as_cleo.post(offered, {"act": "accept"}).status_code
     assert 1 == HandOver.objects.filter(lane=campaign.lane, campaign_id=campaign.id).count()
     assert [404, 200] == [
         browser.get(f"/organise/{campaign.code}/").status_code for browser in (as_ana, as_cleo)
     ]
     link = path_of(freeze_url(campaign.id))
+    assert 404 == Client().post(link.replace("until=2", "until=3")).status_code
+    site.advance(31 * DAY)
+    assert 410 == Client().post(link).status_code
+    assert "This link has ended" in said(Client().get(link))
+    assert not Freeze.objects.exists()
+    site.advance(-31 * DAY)
+    assert "This link works until" in said(Client().get(link))
     assert "Stop all payouts?" in said(Client().get(link))
     assert not Freeze.objects.exists()
     assert "Payouts are stopped" in said(Client().post(link))
@@ -242,6 +264,59 @@ def test_a_campaign_is_handed_over_and_the_mailed_link_stops_payouts(
     assert campaign.title in said(as_olga.get("/desk/payouts/"))
     as_olga.post(f"/desk/payouts/freeze/{row.id}/")
     assert not Freeze.objects.filter(ended_at=None).exists()
+
+
+def test_an_offer_is_declined_or_taken_back_and_both_are_told(
+    site: Site,
+    settled: Settled,
+    ana: Organiser,
+    cleo: Organiser,
+    as_ana: Client,
+    as_cleo: Client,
+) -> None:
+    campaign = settled(10_000, people=4)
+    path, offered = f"/organise/{campaign.code}/hand-over/", f"/organise/offered/{campaign.code}/"
+
+    def told() -> list[int]:
+        site.work()
+        subject = f"To be handed over: {campaign.title}"
+        return [
+            sum(mail["subject"] == subject for mail in site.mails(who.email)) for who in (ana, cleo)
+        ]
+
+    before = told()
+    ends = (
+        lambda: as_cleo.post(offered, {"act": "decline"}),
+        lambda: as_ana.post(path, {"act": "take_back"}),
+    )
+    for turn, end in enumerate(ends):
+        as_ana.post(path, {"email": cleo.email, "typed": campaign.code})
+        assert 200 == as_cleo.get(offered).status_code
+        end()
+        assert 404 == as_cleo.post(offered, {"act": "accept"}).status_code
+        assert [each + 2 * turn + 2 for each in before] == told()
+    # One that nobody answers ends by itself.
+    as_ana.post(path, {"email": cleo.email, "typed": campaign.code})
+    site.advance(31 * DAY)
+    assert 404 == as_cleo.post(offered, {"act": "accept"}).status_code
+    assert not HandOver.objects.all_lanes().exists()
+    campaign.refresh_from_db()
+    assert ana == campaign.organiser
+
+
+def test_a_yes_and_a_taking_back_at_once_are_one_of_them(
+    site: Site, settled: Settled, ana: Organiser, cleo: Organiser
+) -> None:
+    campaign = settled(10_000, people=1)
+    offer(campaign=campaign, by=ana, to=cleo)
+    taken, back = together(
+        [
+            lambda: accept(campaign=Campaign.objects.get(id=campaign.id), by=cleo),
+            lambda: decline(campaign=Campaign.objects.get(id=campaign.id), by=ana),
+        ]
+    )
+    is_hers = Campaign.objects.get(id=campaign.id).organiser_id == cleo.id
+    assert (is_hers, not is_hers) == (taken is None, back is True)
 
 
 def test_a_proof_is_handed_in_and_everybody_sees_it(
@@ -326,3 +401,23 @@ def test_a_draft_says_how_it_is_paid_out_and_keeps_it_through_the_form(
     for wrong in ({"payout_stages": "60, 30"}, {"proof_by": ""}, {"holdback": "many"}):
         answer = as_ana.post(f"/organise/{campaign.code}/edit/", {**fields, **wrong})
         assert 422 == answer.status_code, wrong
+
+
+def test_a_long_list_on_the_desk_has_a_way_on(
+    site: Site,
+    settled: Settled,
+    as_ana: Client,
+    as_olga: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "SHOWN", 2)
+    campaign = settled(10_000, people=4)
+    for amount in (101, 102, 103):
+        ask_own(campaign, amount)
+    first = said(as_olga.get("/desk/payouts/"))
+    assert "1 to 2 of 3" in first and "1.03" not in first
+    further = said(as_olga.get("/desk/payouts/?waiting=2"))
+    assert "3 to 3 of 3" in further and "1.03" in further
+    # What is no page is the nearest one.
+    assert "1.03" in said(as_olga.get("/desk/payouts/?waiting=999"))
+    assert "1.01" in said(as_olga.get("/desk/payouts/?waiting=-1%22"))
