@@ -13,6 +13,8 @@ import psycopg
 
 from countmein.rules.canonical import pledge_code
 
+#: How long the site may take to write the one who is copied down among the members.
+_PATIENCE_SECONDS = 60.0
 #: One transaction holds the gate, as a pledge does: no round may close under half of its rows.
 _SLICE = 100_000
 
@@ -57,7 +59,10 @@ class Crowd:
     def grow(self, count: int, *, with_people: bool = False, with_cards: bool = False) -> None:
         """Add so many pledges; with member and contact each, and with consent and mandate each."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
+            ends_at = time.monotonic() + _PATIENCE_SECONDS
             while with_people and self._is_new(connection):
+                if time.monotonic() > ends_at:
+                    raise TimeoutError("the one who is copied is still not among the members")
                 time.sleep(0.05)
             for first in range(self._size + 1, self._size + count + 1, _SLICE):
                 last = min(first + _SLICE - 1, self._size + count)

@@ -15,6 +15,7 @@ from bench.seeding import Crowd, id_of
 from bench.site import Campaign as BenchCampaign
 from bench.site import Site as BenchSite
 from countmein.campaigns.actions.count import count, tally_of
+from countmein.campaigns.actions.enrol import enrol
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.selfcheck import self_check
 from countmein.members.models import Contact
@@ -26,6 +27,7 @@ Join = Callable[..., dict[str, Any]]
 def test_a_copied_crowd_is_one_that_the_site_itself_could_have(launch: Launch, join: Join) -> None:
     campaign = launch(rule={"people": 1000})
     join(campaign, "ben")
+    enrol(str(campaign.id))
     crowd = Crowd(_dsn(), campaign_id=str(campaign.id), kind=1)
     crowd.grow(200, with_people=True)
     crowd.grow(50, with_people=True)
