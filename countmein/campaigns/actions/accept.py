@@ -15,7 +15,7 @@ from countmein.base.clock import site_now
 from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
 from countmein.campaigns.changes import Part, is_accepted
-from countmein.campaigns.gates import is_accepting
+from countmein.campaigns.gates import gate_of, is_accepting
 from countmein.campaigns.kinds import is_charged, needs_card
 from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
@@ -40,6 +40,9 @@ def accept_slice(campaign: Campaign) -> bool:
     or withdrawn, never both. Killed at any instant, it has accepted a whole slice or none of it.
     A slice whose charges are not what was accepted is none: charging stops until one is.
     """
+    if gate_of(campaign).state == CampaignState.open:
+        # Who counts an open campaign judges it, too; here it would be counted and not be judged.
+        return False
     try:
         return with_rest_counted(campaign, _accept_slice)
     except BatchRefused as refused:

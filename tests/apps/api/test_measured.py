@@ -81,7 +81,7 @@ def test_a_request_is_counted_by_the_door_that_answered() -> None:
     intake = Intake(pages=pages)
     for door, route, status, path in (
         ("intake", "health", "200", "/healthz"),
-        ("pages", "campaign", "404", "/c/abc/"),
+        ("pages", "own_pledge", "404", "/p/abc/"),
     ):
         before = REQUESTS.value(door, route, status)
         ask(intake, "GET", path)
