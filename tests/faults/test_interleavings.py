@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import random
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from countmein.campaigns.actions.count import tally_of
+from countmein.campaigns.books import Turn
 from countmein.campaigns.changes import accepted_parts, parts_of
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import JOINED_STATES, Change, Crowd, Move, Pledge, crowd_id
@@ -31,6 +34,17 @@ from tests.faults.stepper import Said, Side, Steps, orders
 pytestmark = pytest.mark.slow
 ORDERS = size(6, 200)
 PAIRS = [(first, second) for n, first in enumerate(OPERATIONS) for second in list(OPERATIONS)[n:]]
+
+
+@contextmanager
+def turn_of_a_process(_campaign_id: uuid.UUID) -> Iterator[Turn]:
+    """The two sides stand for two processes: neither has the other's lock, nor its book."""
+    yield Turn(book=None)
+
+
+@pytest.fixture(autouse=True)
+def _two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("countmein.campaigns.actions.count.turn", turn_of_a_process)
 
 
 class Rig:
