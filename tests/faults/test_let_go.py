@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings as site_settings
 
 from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.actions.enrol import enrol_all
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.queries import public_view
 from countmein.members.models import Contact
@@ -158,6 +159,7 @@ def test_who_tells_first_and_marks_then_tells_somebody_twice(site: Site, launch:
     """The control: killed between the letter and the mark, it tells the same person again."""
     campaign = launch(title="Naive letters", rule={"people": 100})
     crowd(campaign, "naive", [{}] * 10)
+    enrol_all(campaign)
 
     def tell_naively() -> None:
         at = urlsplit(site_settings.SMTP_URL)
