@@ -102,8 +102,7 @@ def test_every_no_is_the_same_at_both_doors(
         assert fast[0] >= 400, name
         assert without_length(fast[2]) == without_length(slow[2]), name
         assert "default-src 'none'" in fast[2]["content-security-policy"]
-    # What is too long is refused before it is anybody's.
-    assert len(REFUSED) - 1 == len(passed)
+    assert len(REFUSED) == len(passed)
     assert not Pledge.objects.all_lanes().exists()
 
 
