@@ -70,6 +70,7 @@ def _commit(_code: str, asked: Sequence[_Asked]) -> Sequence[Answer | Exception]
 
 
 def _look_at_connection() -> None:
+    """Threads that serve no page have nobody who replaces a connection that broke."""
     now = time.monotonic()
     if connection.errors_occurred or now - getattr(connection, "used_at", now) > _RESTED_SECONDS:
         close_old_connections()
@@ -127,6 +128,7 @@ class _Known:
 
     def look_up(self, code: str) -> Campaign | None:
         """The launched campaign with this code; asks the database, and may block."""
+        _look_at_connection()
         campaign = campaign_by_code(code)
         if campaign is not None:
             if len(self._seen) >= _KNOWN_AT_MOST:

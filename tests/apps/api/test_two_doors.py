@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from countmein.campaigns import pledge_door
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.intake import pledging
 from tests.apps.api.live import Live, serving
@@ -141,6 +143,27 @@ def test_a_yes_is_the_same_at_both_doors_and_replayed_across_them(
         twice = send(live, campaign, raw, headers("c"), fast=is_fast)
         assert (409, "already_pledged") == (twice[0], twice[1]["reason"])
     assert 2 == Pledge.objects.all_lanes().count()
+
+
+def test_the_fast_door_outlives_its_database_connections(live: Live, launch: Launch) -> None:
+    """Whoever comes first after the database was away may hear so; nobody hears it for ever."""
+    campaign = launch()
+    raw = [json.dumps({**PLEDGE, "member": {"email": f"m{n}@example.org"}}) for n in range(12)]
+    said = [send(live, campaign, raw[0].encode(), headers("0"), fast=True)[0]]
+    pledge_door.KNOWN._seen.clear()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    for n in range(1, 12):
+        pledge_door.KNOWN._seen.clear()
+        status = send(live, campaign, raw[n].encode(), headers(str(n)), fast=True)[0]
+        if status == 503:
+            status = send(live, campaign, raw[n].encode(), headers(str(n)), fast=True)[0]
+        said.append(status)
+    assert [201] * 12 == said
+    assert 12 == Pledge.objects.all_lanes().count()
 
 
 def test_an_unknown_campaign_and_another_host_are_turned_away_at_both(
