@@ -249,7 +249,8 @@ def uncounted(*, pause_seconds: float = 0) -> list[uuid.UUID]:
     """Campaigns in which something has changed since their last count, or looks ahead are due.
 
     One that was counted within the pause is left until that is over: a crowd that pours in is
-    counted once a second, a single pledge at once.
+    counted once a second, a single pledge at once. One that was counted in the future was so
+    before the database's clock was set back.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -258,7 +259,8 @@ def uncounted(*, pause_seconds: float = 0) -> list[uuid.UUID]:
             LEFT JOIN campaigns_tally t ON t.lane = g.lane AND t.id = g.id
             WHERE g.state = ANY(%(counted)s)
               AND (t.counted_at IS NULL
-                   OR t.counted_at <= clock_timestamp() - make_interval(secs => %(pause)s))
+                   OR t.counted_at <= clock_timestamp() - make_interval(secs => %(pause)s)
+                   OR t.counted_at > clock_timestamp())
               AND (EXISTS (SELECT FROM campaigns_change c WHERE c.lane = g.lane
                            AND c.campaign_id = g.id AND c.round = g.round)
                    OR g.round > 1 + coalesce(t.round, 0)
