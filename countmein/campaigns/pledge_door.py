@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -13,16 +14,19 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from pydantic import ValidationError
 
 from countmein.base import strict_json
-from countmein.base.group_commit import GroupCommit
+from countmein.base.group_commit import Full, GroupCommit
 from countmein.base.http import Peer
 from countmein.base.limits import Limit
-from countmein.base.problems import Problem, Refused, too_many
+from countmein.base.problems import Problem, Refused, too_many, unavailable
 from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.bodies import PLEDGE_LIMIT_BYTES, PledgeBody
-from countmein.campaigns.faults import faults_of, invalid
+from countmein.campaigns.faults import faults_of, invalid, refusal
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import campaign_by_code
+from countmein.rules.pledging import PledgeRefused
+
+_log = logging.getLogger(__name__)
 
 #: Two hundred honest people behind one address must get in; twenty times that is a flood.
 _BY_ADDRESS: Final = Limit(count=20 * 250, window_seconds=300)
@@ -113,6 +117,23 @@ def checked_key(key: str) -> str:
         detail = "An Idempotency-Key is 1 to 200 visible ASCII characters."
         raise Refused(Problem(status=400, reason="key_invalid", detail=detail))
     return key
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a program is told instead of an answer; a fault of ours is logged and says nothing."""
+    match error:
+        case Refused(problem=problem):
+            return problem
+        case PledgeRefused():
+            return refusal(error)
+        case Full():
+            return unavailable()
+        case OperationalError() | InterfaceError():
+            _log.warning("the database did not answer", exc_info=error)
+            return unavailable()
+        case _:
+            _log.error("a request failed", exc_info=error)
+            return Problem(status=500, reason="fault", detail="This is our fault; it is logged.")
 
 
 class _Known:

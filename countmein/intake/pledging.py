@@ -16,17 +16,13 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.utils.translation.trans_real import get_language_from_request
 
-from countmein.base.group_commit import Full
 from countmein.base.http import is_trusted, peer
-from countmein.base.problems import MEDIA_TYPE, Problem, Refused, not_found, unavailable
+from countmein.base.problems import MEDIA_TYPE, Problem, Refused, not_found
 from countmein.campaigns import pledge_door
 from countmein.campaigns.actions.pledge import Answer
-from countmein.campaigns.faults import refusal
 from countmein.campaigns.pledge_terms import PledgeRequest
-from countmein.rules.pledging import PledgeRefused
 
 _PATH: Final = re.compile(r"/api/v1/campaigns/([0-9a-z]{1,32})/pledges")
 #: Headers that this door understands, or that have no say here.
@@ -78,7 +74,7 @@ async def pledge(code: str, scope: Any, body: bytes) -> tuple[int, bytes, str, d
     try:
         answer = await _pledge(code, asked, _remote(scope), body, language=language)
     except Exception as error:
-        problem = _problem_of(error)
+        problem = pledge_door.problem_of(error)
         _note(problem, scope["path"])
         return problem.status, problem.body(), MEDIA_TYPE, {**headers, **problem.headers}
     if answer.replayed:
@@ -118,19 +114,3 @@ def _language(accepted: str) -> str:
     """The site's language for such a visitor."""
     asked: Any = SimpleNamespace(COOKIES={}, META={"HTTP_ACCEPT_LANGUAGE": accepted})
     return get_language_from_request(asked)
-
-
-def _problem_of(error: Exception) -> Problem:
-    match error:
-        case Refused(problem=problem):
-            return problem
-        case PledgeRefused():
-            return refusal(error)
-        case Full():
-            return unavailable()
-        case OperationalError() | InterfaceError():
-            _log.warning("the database did not answer", exc_info=error)
-            return unavailable()
-        case _:
-            _log.error("a pledge failed", exc_info=error)
-            return Problem(status=500, reason="fault", detail="This is our fault; it is logged.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.http.request import RawPostDataException
 from django.urls import URLPattern
@@ -18,27 +16,22 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
 from countmein.base import strict_json
-from countmein.base.group_commit import Full
 from countmein.base.problems import (
     MEDIA_TYPE,
     Fault,
     Problem,
-    Refused,
     not_found,
     too_large,
-    unavailable,
 )
+from countmein.campaigns import pledge_door
 from countmein.campaigns.actions.confirm import TokenWrong
 from countmein.campaigns.actions.fail import PaymentRefused
 from countmein.campaigns.actions.vote import VoteRefused
 from countmein.campaigns.bodies import BODY_LIMIT_BYTES, body_limit_bytes
-from countmein.campaigns.faults import fault_of, invalid, refusal
+from countmein.campaigns.faults import fault_of, invalid
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.terms import TermsRefused
-from countmein.rules.pledging import PledgeRefused
 from countmein.web.api.schema import published
-
-_log = logging.getLogger(__name__)
 
 
 class StrictJson(Parser):
@@ -104,17 +97,13 @@ def unknown(request: HttpRequest) -> HttpResponse:
 
 
 def problem_of(error: Exception) -> Problem:
-    """What to answer to an exception; faults of the program are logged and say nothing."""
+    """What to answer to an exception, beside what a pledge can meet at any door."""
     if isinstance(error, HttpError) and isinstance(error.__cause__, Exception):
         # The frame hides what a parser raises behind a 400 of its own.
         error = error.__cause__
     match error:
-        case Refused(problem=problem):
-            return problem
         case TermsRefused(errors=errors):
             return invalid(errors)
-        case PledgeRefused():
-            return refusal(error)
         case PaymentRefused(field=field):
             return invalid((Fault(path=field, reason="payment_unfit", detail=str(error)),))
         case VoteRefused(reason=reason):
@@ -135,14 +124,8 @@ def problem_of(error: Exception) -> Problem:
             return too_large(BODY_LIMIT_BYTES)
         case UnreadablePostError() | RawPostDataException():
             return Problem(status=400, reason="malformed_body", detail="The body broke off.")
-        case Full():
-            return unavailable()
-        case OperationalError() | InterfaceError():
-            _log.warning("the database did not answer", exc_info=error)
-            return unavailable()
         case _:
-            _log.error("a request failed", exc_info=error)
-            return Problem(status=500, reason="fault", detail="This is our fault; it is logged.")
+            return pledge_door.problem_of(error)
 
 
 def unauthorised() -> Problem:
