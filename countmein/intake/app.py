@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -27,6 +27,7 @@ from countmein.intake.measured import DOOR, measured
 from countmein.intake.overload import FormDoor, form_code
 from countmein.intake.pages import Message, Pages, Receive, Scope, Send
 from countmein.intake.routes import Level, Route, route_of, written
+from countmein.intake.security import security_headers
 from countmein.intake.sharing import as_nobody, shared_key
 from countmein.intake.shedding import STREAM_RETRY_SECONDS, Gauge, shed
 from countmein.intake.tallies import connect, look
@@ -223,7 +224,7 @@ async def _pour(watcher: Watcher, send: Send) -> None:
         (b"cache-control", b"no-store"),
         # A proxy that gathers the stream before passing it on would make it useless.
         (b"x-accel-buffering", b"no"),
-        *_security_headers(),
+        *security_headers(),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     while not watcher.is_closed:
@@ -329,24 +330,8 @@ async def _reply(
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        *_security_headers(),
+        *security_headers(),
         *(headers or []),
     ]
     await send({"type": "http.response.start", "status": status, "headers": all_headers})
     await send({"type": "http.response.body", "body": body})
-
-
-@cache
-def _security_headers() -> Headers:
-    """What Django's middleware says of every answer; a test holds the two together."""
-    headers: Headers = [
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-frame-options", b"DENY"),
-        (b"cross-origin-opener-policy", b"same-origin"),
-        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-        (b"referrer-policy", b"same-origin"),
-    ]
-    if settings.SECURE_HSTS_SECONDS:
-        value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-        headers.append((b"strict-transport-security", value.encode()))
-    return headers

@@ -27,6 +27,7 @@ from countmein.base.http import FULL_HEADER
 from countmein.base.idempotency import is_form_key, new_form_key
 from countmein.base.problems import MEDIA_TYPE, unavailable
 from countmein.intake.cache import Ask, Reply
+from countmein.intake.security import Headers, security_headers
 from countmein.intake.sharing import Scope, language_of
 
 #: Forms inside at once: half of the threads, so that withdrawals and receipts find one.
@@ -214,23 +215,12 @@ def _frame(language: str) -> str:
         return render_to_string("public/full.html", context)
 
 
-def _headers() -> list[tuple[bytes, bytes]]:
+def _headers() -> Headers:
     policy = "; ".join(
         f"{name} {' '.join(sources)}"
         for name, sources in settings.CONTENT_SECURITY_POLICY["DIRECTIVES"].items()
     )
-    headers = [
-        (b"cache-control", b"no-store"),
-        (b"content-security-policy", policy.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-frame-options", b"DENY"),
-        (b"referrer-policy", b"same-origin"),
-        (b"cross-origin-opener-policy", b"same-origin"),
-    ]
-    if settings.SECURE_HSTS_SECONDS:
-        value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-        headers.append((b"strict-transport-security", value.encode()))
-    return headers
+    return [(b"cache-control", b"no-store"), *security_headers(policy)]
 
 
 def _second(note: str) -> int:
