@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from countmein.ledger import actions as ledger
+from countmein.payments.actions.claims import book_all
 from countmein.payments.actions.payouts import came_back as payout_came_back
 from countmein.payments.actions.payouts import paid as payout_paid
 from countmein.payments.actions.refunding import take_back
@@ -103,20 +103,7 @@ def _book_left(left: Sequence[BankTransfer], *, now: datetime) -> None:
     Refund.objects.filter(
         lane__in={refund.lane for refund in refunds}, id__in=[refund.id for refund in refunds]
     ).update(state=RefundState.DONE, code="")
-    ledger.post_all(
-        (
-            ledger.Event(
-                lane=refund.lane,
-                campaign_id=refund.campaign_id,
-                about=refund.id,
-                parts=refund.parts,
-                currency=refund.currency,
-            )
-            for refund in refunds
-        ),
-        kind="refund",
-        at=now,
-    )
+    book_all("refund", refunds, at=now)
     returns = [transfer.about_id for transfer in _of(TransferKind.RETURN, left)]
     BankEntry.objects.filter(id__in=returns, state=EntryState.RETURNING).update(
         state=EntryState.RETURNED

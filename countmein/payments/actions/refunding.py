@@ -12,7 +12,6 @@ from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.ledger import actions as ledger
 from countmein.payments.actions.batches import (
     Answered,
     Calls,
@@ -27,6 +26,7 @@ from countmein.payments.actions.claims import (
     UNKNOWN_RESTS,
     allowance,
     book,
+    book_all,
     paced_batches,
     update,
 )
@@ -165,20 +165,7 @@ def _book_done(answers: Sequence[Answered[RefundResult]]) -> None:
             ],
         )
         done = [refunds[id] for (id,) in cursor.fetchall()]
-    ledger.post_all(
-        (
-            ledger.Event(
-                lane=refund.lane,
-                campaign_id=refund.campaign_id,
-                about=refund.id,
-                parts=refund.parts,
-                currency=refund.currency,
-            )
-            for refund in done
-        ),
-        kind="refund",
-        at=site_now(),
-    )
+    book_all("refund", done, at=site_now())
 
 
 def take_back(refunds: Iterable[Refund]) -> None:
