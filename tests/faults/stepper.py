@@ -148,12 +148,12 @@ class Steps:
                     stopped.add(i)
                     self.trace.append(f"{'ab'[i]}: {' '.join(report.split())[:150]}")
             left = sum(i not in stopped and i not in ended for i in (0, 1))
-            if not left or (not must_move and _hanging() >= left):
+            if not left or (not must_move and hanging() >= left):
                 return
         raise AssertionError("an act neither stopped nor ended nor hangs: " + str(self.trace))
 
 
-def _hanging() -> int:
+def hanging() -> int:
     """How many sessions wait for a lock that another one holds."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
 
 from countmein.base.clock import real_now, set_offset, site_now
 from countmein.campaigns.actions.count import count, decide
@@ -21,15 +22,16 @@ from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgeBody
-from countmein.campaigns.gates import gate_of
+from countmein.campaigns.gates import gate_of, hold
 from countmein.campaigns.models import Campaign, Change, Move, Pledge
 from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import public_view
-from countmein.rules.pledging import PledgeRefused
+from countmein.rules.pledging import PledgeRefused, Reason
 from tests.apps.campaigns.acts import Join, pledge_of, states
 from tests.conftest import Launch, Site
 from tests.faults.crowd import Crowd, Meanwhile, together
 from tests.faults.masses import size
+from tests.faults.stepper import hanging
 
 pytestmark = pytest.mark.slow
 
@@ -349,3 +351,43 @@ def test_without_a_held_gate_somebody_is_both_withdrawn_and_charged(
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE naive_member")
+
+
+def test_whoever_waited_for_the_gate_beyond_the_deadline_is_late(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """The clock is read after the lock was granted; read before, it would let this one in."""
+    campaign = launch(rule={"people": 100})
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def decide_slowly() -> None:
+        with transaction.atomic():
+            gate = hold(campaign)
+            # Real time: a move of the site's clock would be in the waiting statement's snapshot.
+            gate.deadline = site_now() + timedelta(milliseconds=300)
+            gate.save(update_fields=["deadline"])
+            is_held.set()
+            assert may_end.wait(30)
+            while site_now() <= gate.deadline:
+                pass
+        connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        decided = pool.submit(decide_slowly)
+        assert is_held.wait(30)
+        late = pool.submit(_tried_to_join, join, campaign)
+        while not hanging() and not late.done():
+            pass
+        may_end.set()
+        decided.result(30)
+        assert Reason.campaign_closed == late.result(30)
+    assert not Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).exists()
+
+
+def _tried_to_join(join: Join, campaign: Campaign) -> Any:
+    try:
+        return join(campaign, "late")
+    except PledgeRefused as refused:
+        return refused.reason
+    finally:
+        connections.close_all()

@@ -262,3 +262,9 @@ def test_a_campaign_counted_just_now_is_left_for_a_moment_and_a_quiet_one_is_not
     with connection.cursor() as cursor:
         cursor.execute("UPDATE campaigns_tally SET counted_at = counted_at - interval '2 hours'")
     assert {hot.id, quiet.id} == set(uncounted(pause_seconds=3600))
+    # The database's clock was set back: what was counted in the future is not left until then.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE campaigns_tally SET counted_at = clock_timestamp() + interval '1 hour'"
+        )
+    assert {hot.id, quiet.id} == set(uncounted(pause_seconds=3600))

@@ -9,6 +9,7 @@ import pytest
 from countmein.campaigns.actions.confirm import TokenWrong, confirm
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.links import confirm_token_of
+from countmein.members.models import Member
 from countmein.rules.pledging import PledgeRefused
 from tests.apps.campaigns.acts import Join, pledge_of, topics
 from tests.conftest import Launch, Site
@@ -89,3 +90,14 @@ def test_a_mailbox_gets_three_confirmation_mails_a_day_whoever_asks(
         join(launch(confirm="email"), "ben", key=f"key-{number}", member=member)
         site.work()
     assert 3 == len(site.mails(address))
+
+
+def test_the_share_of_confirmation_mails_is_the_mailbox_s_however_it_is_spelled(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    for number in range(5):
+        member = {"email": f"spelled+{number}@example.org", "name": f"Ben {number}"}
+        join(launch(confirm="email"), "ben", key=f"key-{number}", member=member)
+    site.work()
+    assert 3 == len([mail for mail in site.mails() if "spelled+" in str(mail["to"])])
+    assert 1 == Member.objects.all_lanes().count()

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from countmein.campaigns.actions import accept
 from countmein.campaigns.actions.accept import accept_slice
-from countmein.campaigns.actions.count import count
+from countmein.campaigns.actions.count import count, uncounted
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
 from tests.apps.campaigns.acts import Join, states
@@ -86,3 +86,15 @@ def test_under_a_cap_nobody_behind_the_last_place_is_looked_at(
     assert {"accepted": 0, "fulfilled": 3, "active": 5} == {"accepted": 0, **states(campaign)}
     # Three with a place and the first without; then that one alone.
     assert ["key-p0", "key-p1", "key-p2", "key-p3", "key-p3"] == seen
+
+
+def test_accepting_counts_no_open_campaign_away_from_its_judge(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """Whoever counts an open campaign judges it too; counted otherwise, nobody would again."""
+    campaign = launch(rule={"people": 1})
+    join(campaign, "ben")
+    assert not accept_slice(campaign)
+    assert [campaign.id] == uncounted()
+    site.work()
+    assert "settled" == public_view(campaign)["state"]

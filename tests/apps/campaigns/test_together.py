@@ -18,7 +18,7 @@ from countmein.campaigns.actions.count import count
 from countmein.campaigns.actions.enrol import enrol, enrol_newcomers, with_newcomers
 from countmein.campaigns.actions.pledge import Answer
 from countmein.campaigns.bodies import PledgeBody
-from countmein.campaigns.models import Campaign, Change, Pledge
+from countmein.campaigns.models import Campaign, Change, Crowd, Pledge
 from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.campaigns.queries import public_people, public_view
 from countmein.members import actions as members
@@ -130,6 +130,25 @@ def test_one_that_breaks_the_batch_breaks_it_for_itself_alone(
     assert [Answer, ValueError, Answer] == [type(one) for one in said]
     # Tried alone, it wrote what it wrote: its sender, who heard of a fault, sends the same again.
     assert {"key-ben", "key-cleo"} <= set(rows(campaign).values_list("key", flat=True))
+
+
+def test_a_crowd_that_was_rolled_back_is_written_by_the_next(
+    site: Site, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign, wanted = launch(), request("ben", condition={"people": 2})
+
+    def broken(_consents: Any) -> None:
+        raise ValueError("rolled back")
+
+    monkeypatch.setattr(verb, "write_consents", broken)
+    with pytest.raises(ValueError, match="rolled back"):
+        verb.pledge(campaign=campaign, requests=[wanted])
+    monkeypatch.undo()
+    assert ["taken"] == answers(campaign, [wanted])
+    crowd_id = rows(campaign).get().crowd_id
+    assert Crowd.objects.filter(lane=campaign.lane, id=crowd_id).exists()
+    count(str(campaign.id))
+    site.check()
 
 
 def test_who_pledged_is_enrolled_afterwards(site: Site, launch: Launch) -> None:

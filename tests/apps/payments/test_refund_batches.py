@@ -12,7 +12,8 @@ from django.db import connections
 
 from countmein.base.clock import site_now
 from countmein.ledger.models import Transfer
-from countmein.payments.actions import claims
+from countmein.payments.actions import claims, refunding
+from countmein.payments.actions.batches import Answered, Try
 from countmein.payments.actions.charging import charge_due
 from countmein.payments.actions.claims import Pace
 from countmein.payments.actions.refunding import refund_due, want_refunds
@@ -212,3 +213,45 @@ def test_a_batch_is_no_more_than_can_be_done_before_its_claim_ends(
     refund_due()
     assert {10} == set(sizes)
     assert 12 == len(teller.asked)
+
+
+def begun() -> Try:
+    """The one refund, claimed, with its try written down."""
+    Refund.objects.filter(lane=LANE).update(due_at=site_now())
+    assert 1 == len(claims.claim(Refund, "doing"))
+    (tried,) = refunding._begin(list(Refund.objects.filter(lane=LANE)))
+    return tried
+
+
+def test_an_old_answer_does_not_call_off_what_another_worker_is_doing(teller: Teller) -> None:
+    """The first worker sleeps between the answer and its row; the second has gone on from it."""
+    owed(1)
+    old = begun()
+    refused = RefundResult(outcome=Outcome.REFUSED, code="charge_disputed")
+    no = Answered(tried=old, result=refused)
+    refunding._record([no])
+    assert {"due"} == set(states().values())
+    new = begun()
+    assert (2, True) == (new.attempt.number, new.is_new)
+    refunding._record([no])  # it wakes up
+    assert {"doing"} == set(states().values())
+    yes = RefundResult(outcome=Outcome.DONE, refund_id="re_once")
+    refunding._record([Answered(tried=new, result=yes)])
+    assert {"done"} == set(states().values())
+    assert 1 == Transfer.objects.filter(lane=LANE, kind="refund").count()
+    assert not Attempt.objects.filter(lane=LANE, outcome__in=claims.OPEN_TRY).exists()
+    # A claim that was lost begins no try.
+    assert [] == refunding._begin([new.row])
+
+
+def test_what_an_old_look_up_finds_done_leaves_no_try_open(teller: Teller) -> None:
+    """It is found under the refund's own reference, whichever try did it."""
+    owed(1)
+    old = begun()
+    refused = RefundResult(outcome=Outcome.REFUSED, code="charge_disputed")
+    refunding._record([Answered(tried=old, result=refused)])
+    begun()
+    yes = RefundResult(outcome=Outcome.DONE, refund_id="re_once")
+    refunding._record([Answered(tried=old, result=yes)])
+    assert {"done"} == set(states().values())
+    assert not Attempt.objects.filter(lane=LANE, outcome__in=claims.OPEN_TRY).exists()
