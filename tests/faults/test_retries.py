@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
+from countmein.campaigns import pledge_rows
 from countmein.campaigns.actions.pledge import Answer, pledge
 from countmein.campaigns.bodies import PledgeBody
 from countmein.campaigns.models import Campaign, Pledge
@@ -15,6 +18,7 @@ from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.rules.pledging import PledgeRefused, Reason
 from tests.conftest import Launch, Site
 from tests.faults.crowd import together
+from tests.faults.stepper import hanging
 
 
 def _request(number: int, *, key: str | None = None, name: str = "Ben") -> PledgeRequest:
@@ -101,3 +105,56 @@ def test_without_the_key_constraint_the_same_retries_double(transactional_db: No
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE naive_pledge")
+
+
+@pytest.mark.parametrize("is_sorted", [True, False])
+def test_two_batches_that_share_people_wait_and_lock_nobody_out(
+    site: Site, launch: Launch, monkeypatch: pytest.MonkeyPatch, is_sorted: bool
+) -> None:
+    """In two processes: one group commit would let them take turns. The control: in the order in
+    which they came they wait for each other in a circle."""
+    if not is_sorted:
+        monkeypatch.setattr(pledge_rows, "sorted", lambda rows, **_: list(rows), raising=False)
+    campaign = launch(rule={"people": 100})
+    is_in, may_leave = threading.Event(), threading.Event()
+
+    def stand_between() -> None:
+        with transaction.atomic():
+            _batch(campaign, "first", "x")
+            is_in.set()
+            assert may_leave.wait(30)
+            transaction.set_rollback(True)
+        connections.close_all()
+
+    with ThreadPoolExecutor(3) as pool:
+        between = pool.submit(stand_between)
+        assert is_in.wait(30)
+        both = [
+            pool.submit(_batch, campaign, key, people)
+            for key, people in (("one", "axb"), ("two", "bxa"))
+        ]
+        while hanging() < 2:
+            pass
+        may_leave.set()
+        between.result(30)
+        failed = [one.exception(30) for one in both]
+    assert is_sorted == (failed == [None, None]), failed
+
+
+def _batch(campaign: Campaign, key: str, people: str) -> None:
+    try:
+        pledge(
+            campaign=campaign,
+            requests=[
+                PledgeRequest(
+                    body=PledgeBody.model_validate(
+                        {"kind": "signature", "member": {"email": f"{who}@example.org"}}
+                    ),
+                    key=f"{key}-{who}",
+                )
+                for who in people
+            ],
+        )
+    finally:
+        if key != "first":
+            connections.close_all()

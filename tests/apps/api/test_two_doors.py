@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from countmein.base.limits import Limit
 from countmein.campaigns import pledge_door
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.intake import pledging
+from countmein.intake.routes import Level
 from tests.apps.api.live import Live, serving
 from tests.conftest import Launch
 
@@ -149,7 +151,11 @@ def test_the_fast_door_outlives_its_database_connections(live: Live, launch: Lau
     """Whoever comes first after the database was away may hear so; nobody hears it for ever."""
     campaign = launch()
     raw = [json.dumps({**PLEDGE, "member": {"email": f"m{n}@example.org"}}) for n in range(12)]
-    said = [send(live, campaign, raw[0].encode(), headers("0"), fast=True)[0]]
+    status, first, _headers = send(live, campaign, raw[0].encode(), headers("0"), fast=True)
+    said = [status]
+    # A condition on a pledge is looked up before the transaction, which would mend the connection.
+    waits = {"condition": {"pledge": first["code"]}}
+    raw[1:] = [json.dumps({**json.loads(one), **waits}) for one in raw[1:]]
     pledge_door.KNOWN._seen.clear()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -175,3 +181,56 @@ def test_an_unknown_campaign_and_another_host_are_turned_away_at_both(
         assert 404 == send(live, campaign, json.dumps(PLEDGE).encode(), headers(), fast=is_fast)[0]
         foreign = {**headers(), "Host": "elsewhere.example"}
         assert 400 == send(live, campaign, json.dumps(PLEDGE).encode(), foreign, fast=is_fast)[0]
+
+
+def test_both_doors_share_one_limit_for_each_sender(
+    live: Live, launch: Launch, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """The sender is whom the trusted proxy saw, whatever else the header says."""
+    monkeypatch.setattr(pledge_door, "_BY_ADDRESS", Limit(count=2, window_seconds=300))
+    settings.TRUSTED_PROXIES = ("127.0.0.1",)
+    campaign = launch()
+
+    def ask(number: int, sender: str, *, fast: bool) -> Said:
+        raw = json.dumps({**PLEDGE, "member": {"email": f"m{number}@example.org"}}).encode()
+        seen = {"X-Forwarded-For": f"198.51.100.{number}, {sender}"}
+        return send(live, campaign, raw, {**headers(str(number)), **seen}, fast=fast)
+
+    said = [ask(number, "203.0.113.7", fast=True) for number in range(3)]
+    assert [201, 201, 429] == [status for status, _body, _headers in said]
+    assert int(said[-1][2]["retry-after"]) > 0
+    assert 429 == ask(3, "203.0.113.7", fast=False)[0]
+    assert 201 == ask(4, "203.0.113.8", fast=True)[0]
+
+
+def test_a_wrong_token_is_refused_at_the_fast_address_too(live: Live, launch: Launch) -> None:
+    shown = {**headers(), "Authorization": "Bearer nobody"}
+    raw = json.dumps(PLEDGE).encode()
+    assert 401 == send(live, launch(), raw, shown, fast=True)[0]
+    assert not Pledge.objects.all_lanes().exists()
+
+
+class Busy:
+    """A process that sheds all it may."""
+
+    level = Level.REPORTS
+
+
+def test_a_pledge_is_never_shed_and_a_full_queue_is_said_alike(
+    live: Live, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = launch()
+    monkeypatch.setattr(live.intake, "_gauge", Busy())
+    raw = [json.dumps({**PLEDGE, "member": {"email": f"m{n}@example.org"}}) for n in range(4)]
+    for number, is_fast in ((0, True), (1, False)):
+        asked = headers(str(number))
+        assert 201 == send(live, campaign, raw[number].encode(), asked, fast=is_fast)[0]
+    monkeypatch.setattr(pledge_door._together, "_room", 0)
+    full = [
+        send(live, campaign, raw[number].encode(), headers(str(number)), fast=is_fast)
+        for number, is_fast in ((2, True), (3, False))
+    ]
+    assert [(503, "unavailable", "1")] * 2 == [
+        (status, body["reason"], said["retry-after"]) for status, body, said in full
+    ]
+    assert 2 == Pledge.objects.all_lanes().count()
