@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -225,3 +226,37 @@ def test_a_door_that_has_room_again_takes_the_same_pledge(site: Site, launch: La
     with pytest.raises(PledgeRefused):
         pledge_door.take(campaign, request("ben", key="other"))
     assert pledge_door.take(campaign, request("ben")).replayed
+
+
+def test_a_thread_whose_connection_broke_is_well_again_at_the_next_pledge(
+    site: Site, launch: Launch
+) -> None:
+    """Threads that serve no page have nobody else who would look."""
+    campaign = launch()
+    first = pledge_door.take(campaign, request("ben"))
+    # What is looked up before the transaction; a transaction would mend its connection by itself.
+    waits = {"condition": {"pledge": first.body["code"]}}
+
+    def session() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return int(cursor.fetchone()[0])
+
+    def go_on() -> list[str]:
+        try:
+            return [_taken(campaign, request(who, **waits)) for who in ("cleo", "dora")]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        pid = pool.submit(session).result(30)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        assert ["away", "active"] == pool.submit(go_on).result(30)
+
+
+def _taken(campaign: Campaign, wanted: PledgeRequest) -> str:
+    try:
+        return str(pledge_door.take(campaign, wanted).body["state"])
+    except OperationalError:
+        return "away"
