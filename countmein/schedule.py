@@ -31,7 +31,7 @@ from countmein.campaigns.actions.account import look_at_account_by_itself
 from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
 from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
 from countmein.campaigns.actions.commission import take_commission, to_take
-from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.count import count
 from countmein.campaigns.actions.enrol import enrol, with_newcomers
 from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
@@ -41,6 +41,7 @@ from countmein.campaigns.actions.return_late import return_late, to_return_late
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Ballot, Gate
+from countmein.campaigns.uncounted import note_missed, uncounted
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.outreach import actions as outreach
 from countmein.payments import events
@@ -252,6 +253,7 @@ def _has_jobs() -> bool:
 def chores() -> None:
     """Once a minute: what need not be done at once."""
     outreach.park_orphans()
+    note_missed()
     forget_old()
     reports.forget_silent()
     _hand_out(settle, "settle", stopped())

@@ -40,6 +40,7 @@ __all__ = [
     "StoryVersion",
     "Tally",
     "Ticket",
+    "Uncounted",
     "Unproven",
     "crowd_id",
     "person_lane",
@@ -343,6 +344,14 @@ class Change(LaneModel):
             # What is new since the tally's round.
             models.Index(fields=["lane", "campaign_id", "round"], name="change_by_round")
         ]
+
+
+class Uncounted(LaneModel):
+    """A round of a campaign in which something has changed that is not in its tally yet."""
+
+    distribution = "campaign"
+    campaign_id = models.UUIDField()
+    round = models.BigIntegerField()
 
 
 class Ticket(LaneModel):

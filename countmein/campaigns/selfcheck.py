@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from countmein.base.clock import real_now
 from countmein.campaigns import selfcheck_plan_b
+from countmein.campaigns.uncounted import MISSED
 from countmein.payments.actions import bank_compare
 from countmein.payments.actions.reconcile import Difference, differences
 from countmein.payments.actions.statement import begin_statement, read_lines
@@ -77,6 +78,7 @@ _QUERIES: dict[str, str] = {
         SELECT campaign_id FROM changed FULL JOIN joined USING (campaign_id)
         WHERE coalesce(changed.people, 0) <> coalesce(joined.people, 0)
            OR coalesce(changed.amount, 0) <> coalesce(joined.amount, 0)""",
+    "what_changed_is_noted": MISSED,
     "tips_once": """
         SELECT campaign_id FROM campaigns_move WHERE state IN ('tipped', 'lapsed')
         GROUP BY campaign_id HAVING count(*) > 1""",

@@ -14,10 +14,10 @@ from psycopg.types.json import Jsonb
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
-from countmein.campaigns.changes import Part, is_accepted
+from countmein.campaigns.changes import Part, is_accepted, write_changes
 from countmein.campaigns.gates import gate_of, is_accepting
 from countmein.campaigns.kinds import is_charged, needs_card
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
+from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge, Tally, crowd_id
 from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import amounts, arrivals, with_places
 from countmein.payments.actions.mandates import forget_mandates
@@ -121,8 +121,9 @@ def _accept(
         for kind, amount in row.accepted.items():
             taken[kind] = taken.get(kind, 0) + amount
     # Both sides of every move are written, so the tally is the same before and after.
-    Change.objects.bulk_create(
-        change for row, parts in chosen for change in is_accepted(gate, row, parts)
+    write_changes(
+        gate,
+        (change for row, parts in chosen for change in is_accepted(gate, row, parts)),
     )
     rows = [row for row, _parts in chosen]
     _write(gate, rows)

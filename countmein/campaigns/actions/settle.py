@@ -19,10 +19,10 @@ from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_crowds, refund_everybody
 from countmein.campaigns.actions.tell import tell, tell_organiser
 from countmein.campaigns.actions.topup import begin_topup
-from countmein.campaigns.changes import leaves_core
+from countmein.campaigns.changes import leaves_core, write_changes
 from countmein.campaigns.collected import collected
 from countmein.campaigns.gates import free_places, hold
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.moves import move
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
@@ -96,7 +96,7 @@ def _drop(campaign: Campaign, gate: Gate, rows: Sequence[Pledge]) -> None:
     Pledge.objects.filter(lane=gate.lane, id__in=ids, state=PledgeState.accepted).update(
         state=PledgeState.dropped, round=gate.round
     )
-    Change.objects.bulk_create(change for row in rows for change in leaves_core(gate, row))
+    write_changes(gate, (change for row in rows for change in leaves_core(gate, row)))
     forget_mandates(lane=gate.lane, pledge_ids=ids)
     free_places(gate, [row.accepted for row in rows])
     defer(

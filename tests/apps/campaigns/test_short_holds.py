@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from countmein.campaigns.actions import accept
 from countmein.campaigns.actions.accept import accept_slice
-from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.count import count
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
+from countmein.campaigns.uncounted import uncounted
 from tests.apps.campaigns.acts import Join, states
 from tests.conftest import Launch, Site
 
