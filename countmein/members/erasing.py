@@ -1,0 +1,90 @@
+"""The end of what is known about a person: begun at once and for good, and made sure of later."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from countmein.base.ids import keyed_digest
+from countmein.members.models import Contact, Erasure, Member, Suppression
+from countmein.rules.canonical import lane_of, mailbox
+
+
+def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> Erasure:
+    """Destroy the key and the contacts of a mailbox, and note that the rest is to be done.
+
+    In the caller's transaction. Asked again while the rest is under way, it stays one erasure.
+    """
+    row = Erasure(lane=lane, mailbox=box, by=by, asked_at=at)
+    Erasure.objects.bulk_create([row], ignore_conflicts=True)
+    found = Erasure.objects.filter(lane=lane, mailbox=box, done_at=None).get()
+    assert isinstance(found, Erasure)
+    suppress([box], at=at)
+    forget(lane=lane, box=box, kept=())
+    return found
+
+
+def forget(*, lane: int, box: str, kept: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Delete the contacts of a mailbox but those that are `kept`, and the member where none is;
+    return the ids of those deleted.
+
+    The key goes with the member's row: what it sealed opens nowhere any more.
+    """
+    with transaction.atomic():
+        member = Member.objects.filter(lane=lane, mailbox=box).select_for_update().first()
+        if member is None:
+            return []
+        rows = Contact.objects.filter(lane=lane, member_id=member.id).exclude(id__in=kept)
+        gone = list(rows.values_list("id", flat=True))
+        rows.delete()
+        if not kept:
+            Member.objects.filter(lane=lane, id=member.id).delete()
+    return gone
+
+
+def being_erased(lanes: Mapping[str, int]) -> dict[str, datetime]:
+    """Which of these mailboxes are just being erased, and when that was asked for."""
+    rows = Erasure.objects.filter(lane__in=set(lanes.values()), done_at=None, mailbox__in=lanes)
+    return dict(rows.values_list("mailbox", "asked_at"))
+
+
+def undone() -> list[tuple[int, uuid.UUID]]:
+    """Erasures of which something is left to do."""
+    rows = Erasure.objects.all_lanes().filter(done_at=None).order_by("lane", "id")
+    return list(rows.values_list("lane", "id")[:500])
+
+
+def suppress(boxes: Iterable[str], *, at: datetime) -> None:
+    """Keep a digest of its own of each mailbox, by which an import knows whom not to bring back."""
+    digests = sorted({suppression_digest(box) for box in boxes})
+    Suppression.objects.bulk_create(
+        [Suppression(lane=_lane(digest), digest=digest, at=at) for digest in digests],
+        ignore_conflicts=True,
+    )
+
+
+def importable(addresses: Iterable[str]) -> list[str]:
+    """Those addresses that an import may bring in: whoever was erased comes back by pledging alone.
+
+    Raises AddressRefused.
+    """
+    said = list(addresses)
+    digests = {
+        address: suppression_digest(keyed_digest("mailbox", mailbox(address))) for address in said
+    }
+    lanes = {_lane(digest) for digest in digests.values()}
+    rows = Suppression.objects.filter(lane__in=lanes, digest__in=set(digests.values()))
+    erased = set(rows.values_list("digest", flat=True))
+    return [address for address in said if digests[address] not in erased]
+
+
+def suppression_digest(box: str) -> str:
+    """What is kept of a mailbox that was erased; it agrees with no column of any other table."""
+    return keyed_digest("suppressed", box)
+
+
+def _lane(digest: str) -> int:
+    return lane_of(bytes.fromhex(digest))
