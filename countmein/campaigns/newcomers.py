@@ -6,8 +6,7 @@ pledges waits for that. It is there for seconds.
 
 from __future__ import annotations
 
-import base64
-import json
+import binascii
 import uuid
 
 from countmein.base.sealing import seal, unseal
@@ -17,9 +16,9 @@ from countmein.members.actions import Person
 
 def seal_newcomer(pledge_id: uuid.UUID, person: Person) -> str:
     """What a pledge's row keeps of who made it, as JSON text."""
-    said = json.dumps({"address": person.address, "name": person.name, "language": person.language})
+    said = "\n".join((person.address, person.name, person.language))
     sealed = seal(said.encode(), about=f"newcomer:{pledge_id}")
-    return f'"{base64.b64encode(sealed).decode()}"'
+    return f'"{binascii.b2a_base64(sealed, newline=False).decode()}"'
 
 
 def newcomer_of(row: Pledge) -> Person | None:
@@ -29,5 +28,8 @@ def newcomer_of(row: Pledge) -> Person | None:
     if isinstance(row.newcomer, dict):
         # It was pledged before newcomers were sealed.
         return Person(**row.newcomer)
-    plain = unseal(base64.b64decode(row.newcomer), about=f"newcomer:{row.id}")
-    return Person(**json.loads(plain))
+    plain = unseal(binascii.a2b_base64(row.newcomer), about=f"newcomer:{row.id}")
+    # An address and a language are one line; a name may be whatever was typed.
+    address, rest = plain.decode().split("\n", 1)
+    name, language = rest.rsplit("\n", 1)
+    return Person(address=address, name=name, language=language)

@@ -57,6 +57,11 @@ def undone() -> list[tuple[int, uuid.UUID]]:
     return list(rows.values_list("lane", "id")[:500])
 
 
+def latest_erasures(*, limit: int = 100) -> list[Erasure]:
+    """The erasures that were asked for last, the latest first; they name nobody."""
+    return list(Erasure.objects.all_lanes().order_by("-asked_at")[:limit])
+
+
 def suppress(boxes: Iterable[str], *, at: datetime) -> None:
     """Keep a digest of its own of each mailbox, by which an import knows whom not to bring back."""
     digests = sorted({suppression_digest(box) for box in boxes})
