@@ -38,6 +38,7 @@ from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.retain import is_retained, retain
 from countmein.campaigns.actions.return_late import return_late, to_return_late
 from countmein.campaigns.actions.seal_old import is_all_sealed, seal_old
 from countmein.campaigns.actions.secure import secure
@@ -263,6 +264,8 @@ def chores() -> None:
     outreach.park_orphans()
     forget_old()
     reports.forget_silent()
+    if not is_retained():
+        defer(retain, once=retain.name)
     if not is_all_sealed():
         defer(seal_old, once=seal_old.name)
     _hand_out(settle, "settle", stopped())

@@ -27,6 +27,13 @@ def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> Erasure:
     return found
 
 
+def hold_member(*, lane: int, box: str) -> Member | None:
+    """Hold a member until the end of the transaction: nobody enrols them anew meanwhile."""
+    found = Member.objects.filter(lane=lane, mailbox=box).select_for_update().first()
+    assert found is None or isinstance(found, Member)
+    return found
+
+
 def forget(*, lane: int, box: str, kept: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Delete the contacts of a mailbox but those that are `kept`, and the member where none is;
     return the ids of those deleted.
@@ -34,7 +41,7 @@ def forget(*, lane: int, box: str, kept: Collection[uuid.UUID]) -> list[uuid.UUI
     The key goes with the member's row: what it sealed opens nowhere any more.
     """
     with transaction.atomic():
-        member = Member.objects.filter(lane=lane, mailbox=box).select_for_update().first()
+        member = hold_member(lane=lane, box=box)
         if member is None:
             return []
         rows = Contact.objects.filter(lane=lane, member_id=member.id).exclude(id__in=kept)

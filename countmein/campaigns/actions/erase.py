@@ -55,6 +55,7 @@ def carry_out(lane: int, erasure_id: str) -> None:
             _take_back(row, pledge)
         unlink(pledges)
     with transaction.atomic():
+        erasing.hold_member(lane=lane, box=row.mailbox)
         # Whoever has pledged again since comes back with that, and with nothing older.
         newer = set(linked([row.mailbox]).values_list("contact_id", flat=True))
         gone = erasing.forget(lane=lane, box=row.mailbox, kept=newer)
