@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from django.db import transaction
 
 from countmein.base.ids import keyed_digest
+from countmein.base.kept_files import append_kept
 from countmein.members.models import Contact, Erasure, Member, Suppression
 from countmein.rules.canonical import lane_of, mailbox
+
+#: A line for each erasure: the digest by which imports know whom not to bring back, and when.
+NOTES: Final = "erasures"
+_SLICE: Final = 1000
 
 
 def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> Erasure:
@@ -62,6 +70,43 @@ def undone() -> list[tuple[int, uuid.UUID]]:
     """Erasures of which something is left to do."""
     rows = Erasure.objects.all_lanes().filter(done_at=None).order_by("lane", "id")
     return list(rows.values_list("lane", "id")[:500])
+
+
+def note_outside(box: str, *, at: datetime) -> None:
+    """Write an erasure down beside the database, too: a backup from before it knows nothing of it.
+
+    In the site's home and where its backups are, by the digest that imports look at.
+    """
+    line = f"{suppression_digest(box)} {at.isoformat()}"
+    for name in ("COUNTMEIN_HOME", "COUNTMEIN_BACKUP_DIR"):
+        place = Path(os.environ[name]) if os.environ.get(name) else None
+        if place is not None and place.is_dir():
+            append_kept(place / NOTES, line=line)
+
+
+def noted(path: Path) -> dict[str, datetime]:
+    """The erasures that such a file tells of: the latest of each mailbox, by its digest."""
+    found: dict[str, datetime] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        digest, _space, said = line.partition(" ")
+        at = datetime.fromisoformat(said)
+        found[digest] = max(at, found.get(digest, at))
+    return found
+
+
+def to_repeat(erased: Mapping[str, datetime]) -> Iterator[str]:
+    """The mailboxes that stand in this database although they were erased since it was copied.
+
+    Who came back after their erasure is a newer member than it.
+    """
+    after = (-1, uuid.UUID(int=0))
+    rows = Member.objects.all_lanes().order_by("lane", "id")
+    while page := list(rows.filter(pk__gt=after)[:_SLICE]):
+        after = (page[-1].lane, page[-1].id)
+        for member in page:
+            at = erased.get(suppression_digest(member.mailbox))
+            if at is not None and member.created_at <= at:
+                yield member.mailbox
 
 
 def latest_erasures(*, limit: int = 100) -> list[Erasure]:

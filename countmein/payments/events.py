@@ -77,7 +77,7 @@ def _reference(event: ProviderEvent) -> uuid.UUID | None:
 
 
 def forget_bodies() -> None:
-    """Cut events that were read a day ago down to what they were about: the rest may name people."""
+    """Cut events that were read a day ago down to what they are about: the rest may name people."""
     old = ProviderEvent.objects.filter(
         read_at__lt=real_now() - _WHOLE_FOR, body__has_key="data"
     ).order_by("id")

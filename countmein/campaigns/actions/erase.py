@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from django.db.models import F, QuerySet
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
+from countmein.campaigns.actions.enrol import enrol_all, with_newcomers
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.changes import parts_of
 from countmein.campaigns.models import LIVE_STATES, Campaign, Gate, Pledge, Report, person_lane
@@ -38,10 +40,31 @@ def erase(*, mailbox: str, by: str) -> None:
     What is done here cannot be undone; the rest goes on by itself, and is found again if it is
     killed.
     """
-    lane = person_lane(mailbox)
+    lane, now = person_lane(mailbox), site_now()
+    erasing.note_outside(mailbox, at=now)
     with transaction.atomic():
-        row = erasing.begin_erasure(lane=lane, box=mailbox, by=by, at=site_now())
+        row = erasing.begin_erasure(lane=lane, box=mailbox, by=by, at=now)
         defer(carry_out, once=f"erase:{row.id}", lane=lane, erasure_id=str(row.id))
+
+
+def erase_again(notes: Path) -> int:
+    """Repeat, in a database that was restored, what was erased since it was copied; return how
+    many.
+
+    Everybody who had not been enrolled then is, first: among them may be somebody to erase.
+    """
+    erased = erasing.noted(notes)
+    if not erased:
+        return 0
+    for campaign in Campaign.objects.filter(id__in=with_newcomers()):
+        enrol_all(campaign)
+    count = 0
+    for mailbox in erasing.to_repeat(erased):
+        erase(mailbox=mailbox, by="restore")
+        count += 1
+    for lane, id in erasing.undone():
+        carry_out(lane, str(id))
+    return count
 
 
 @job(name="campaigns.erase", queue="chores")

@@ -155,3 +155,21 @@ def _wrap_keys(rows: Sequence[Member]) -> None:
         Member.objects.filter(lane=row.lane, id=row.id, wrapped_key=row.wrapped_key).update(
             wrapped_key=wrapped
         )
+
+
+def sealed_by() -> dict[int, int]:
+    """How much each site key still holds, by its number: members' keys, letters, newcomers."""
+    number = "get_byte({0}, 0) * 256 + get_byte({0}, 1)"
+    letter = number.format("decode(letter ->> 'sealed', 'base64')")
+    newcomer = number.format("decode(newcomer #>> '{}', 'base64')")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT number, count(*) FROM (
+                  SELECT {number.format("wrapped_key")} AS number FROM members_member
+                  WHERE wrapped_key IS NOT NULL
+                  UNION ALL SELECT {letter} FROM outreach_delivery WHERE letter ? 'sealed'
+                  UNION ALL SELECT {newcomer} FROM campaigns_pledge
+                  WHERE jsonb_typeof(newcomer) = 'string') sealed
+                GROUP BY 1"""
+        )
+        return dict(cursor.fetchall())

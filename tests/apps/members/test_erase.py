@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +17,13 @@ from countmein.base.sealing import SealBroken
 from countmein.campaigns.actions import erase as erasing_verbs
 from countmein.campaigns.actions.count import count, tally_of
 from countmein.campaigns.actions.enrol import enrol_newcomers
-from countmein.campaigns.actions.erase import carry_out, erase
+from countmein.campaigns.actions.erase import carry_out, erase, erase_again
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.members import erasing
 from countmein.members.actions import Person
-from countmein.members.contacts import own_key
+from countmein.members.contacts import opened, own_key
 from countmein.members.models import ERASED, UNLINKED, Contact, Erasure, Member, Suppression
 from countmein.outreach.models import Delivery
 from countmein.payments.actions.mandates import make_mandates
@@ -286,3 +287,36 @@ def test_asking_twice_is_one_erasure(site: Site, launch: Launch, join: Join) -> 
     site.work()
     assert 1 == Erasure.objects.all_lanes().count()
     assert site_now() >= Erasure.objects.all_lanes().get().done_at
+
+
+def test_a_restored_database_forgets_again_who_was_erased_since(
+    site: Site,
+    launch: Launch,
+    join: Join,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COUNTMEIN_HOME", str(tmp_path))
+    monkeypatch.delenv("COUNTMEIN_BACKUP_DIR", raising=False)
+    campaign = launch(rule={"people": 9})
+    for who in ("ben", "dora", "emil"):
+        join(campaign, who, key=who[0])
+    site.work()
+    row = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).order_by("id")[2]
+    row.newcomer = {"address": "emil@example.org", "name": "Emil", "language": "en-gb"}
+    row.save()
+    # As if these two had been erased after the copy was made, Ben after that pledging again.
+    erasing.note_outside(box_of("ben"), at=site_now() - timedelta(days=1))
+    for who in ("dora", "emil"):
+        erasing.note_outside(box_of(who), at=site_now())
+    assert 2 == erase_again(tmp_path / erasing.NOTES)
+    assert [] == rows_with("dora@example.org", "emil@example.org")
+    (left,) = Contact.objects.all_lanes()
+    assert "ben@example.org" == opened([(left.lane, left.id)])[left.lane, left.id].address
+    assert {"restore"} == set(Erasure.objects.all_lanes().values_list("by", flat=True))
+    # The file names nobody, and a second restore finds nothing more to do.
+    assert "@" not in (tmp_path / erasing.NOTES).read_text()
+    assert 0 == erase_again(tmp_path / erasing.NOTES)
+    assert 0 == erase_again(tmp_path / "none")
+    site.work()
+    site.check()
