@@ -246,7 +246,7 @@ def pledges_listing(
             "id", flat=True
         )
     )
-    names = names_of(page)
+    names = names_of(page) if is_revealed(campaign) else {}
     return [
         {
             "code": row.code,
@@ -263,6 +263,12 @@ def pledges_listing(
     ], more
 
 
+def is_revealed(campaign: Campaign) -> bool:
+    """Whether names may be shown that their owners let be shown: where it is dangerous to be the
+    first, nobody sees any before the tip, not even the organiser."""
+    return campaign.reveal != "on_tip" or gate_of(campaign).tipped_at is not None
+
+
 def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
     """The names of those among these pledges who chose to be named, by pledge."""
     keys = {row.id: (row.person_lane, row.contact_id) for row in rows if row.public_name}
@@ -277,8 +283,7 @@ def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
 def public_people(campaign: Campaign, *, limit: int = 50) -> list[str]:
     """The latest names of those who are in and chose to be named; none before the tip where the
     campaign reveals on tip."""
-    gate = gate_of(campaign)
-    if campaign.reveal == "on_tip" and gate.tipped_at is None:
+    if not is_revealed(campaign):
         return []
     inside = Crowd.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, is_in=True

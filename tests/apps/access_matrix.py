@@ -127,6 +127,11 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/p/{pledge}/confirm/", NOBODY),
         ("POST", "/p/{pledge}/confirm/", NOBODY),
     ],
+    "p/<code>/not-me/": [
+        ("GET", "/p/{pledge}/not-me/", NOBODY),
+        ("POST", "/p/{pledge}/not-me/?token=guessed", NOBODY),
+        ("GET", "/p/{pledge}/not-me/?token={receipt}", NOBODY),
+    ],
     "p/<code>/change/": [
         ("GET", "/p/{pledge}/change/", NOBODY),
         ("POST", "/p/{pledge}/change/", NOBODY),

@@ -95,6 +95,7 @@ def test_a_signature_stays_counted_and_leads_to_nobody(
     site.check()
 
 
+@pytest.mark.slow
 def test_without_unlinking_the_mailbox_would_be_found(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_without_unlinking_the_mailbox_would_be_found(
     assert ["public.campaigns_pledge"] == [table for table, _row in rows_with(box_of("ben"))]
 
 
+@pytest.mark.slow
 def test_what_would_need_the_member_is_withdrawn_and_its_card_forgotten(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -128,6 +130,7 @@ def test_what_would_need_the_member_is_withdrawn_and_its_card_forgotten(
     site.check()
 
 
+@pytest.mark.slow
 def test_what_tipped_is_carried_out_without_a_word_to_the_erased(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -148,6 +151,7 @@ def test_what_tipped_is_carried_out_without_a_word_to_the_erased(
     site.check()
 
 
+@pytest.mark.slow
 def test_nothing_queued_is_sent_and_nothing_of_it_is_left(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -165,6 +169,7 @@ def test_nothing_queued_is_sent_and_nothing_of_it_is_left(
     assert "withdrawn" == pledge_of(answer).state
 
 
+@pytest.mark.slow
 def test_a_newcomer_is_erased_before_they_are_enrolled(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_newcomer_is_erased_before_they_are_enrolled(
     site.check()
 
 
+@pytest.mark.slow
 def test_enrolling_and_erasing_at_the_same_time_leaves_nobody(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +224,7 @@ def test_enrolling_and_erasing_at_the_same_time_leaves_nobody(
     assert not Contact.objects.all_lanes().exists()
 
 
+@pytest.mark.slow
 def test_an_erasure_that_is_killed_goes_on(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +257,7 @@ def test_an_erasure_that_is_killed_goes_on(
     site.check()
 
 
+@pytest.mark.slow
 def test_who_pledges_again_comes_back_with_that_alone(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -266,6 +274,7 @@ def test_who_pledges_again_comes_back_with_that_alone(
     site.check()
 
 
+@pytest.mark.slow
 def test_no_import_brings_back_who_was_erased(site: Site, launch: Launch, join: Join) -> None:
     join(launch(), "ben", key="a")
     site.work()
@@ -279,6 +288,7 @@ def test_no_import_brings_back_who_was_erased(site: Site, launch: Launch, join: 
     assert ["public.members_suppression"] == [table for table, _row in rows_with(kept.digest)]
 
 
+@pytest.mark.slow
 def test_asking_twice_is_one_erasure(site: Site, launch: Launch, join: Join) -> None:
     join(launch(), "ben", key="a")
     site.work()
@@ -289,6 +299,7 @@ def test_asking_twice_is_one_erasure(site: Site, launch: Launch, join: Join) -> 
     assert site_now() >= Erasure.objects.all_lanes().get().done_at
 
 
+@pytest.mark.slow
 def test_a_restored_database_forgets_again_who_was_erased_since(
     site: Site,
     launch: Launch,

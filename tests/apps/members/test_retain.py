@@ -71,6 +71,7 @@ def test_who_never_confirmed_is_forgotten_after_thirty_days(
     site.check()
 
 
+@pytest.mark.slow
 def test_details_go_after_the_stated_end_and_the_count_stays(
     site: Site, launch: Launch, join: Join, settings: Any
 ) -> None:
@@ -95,6 +96,7 @@ def test_details_go_after_the_stated_end_and_the_count_stays(
     site.check()
 
 
+@pytest.mark.slow
 def test_one_pledge_that_is_still_wanted_keeps_its_contact(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -115,6 +117,7 @@ def test_one_pledge_that_is_still_wanted_keeps_its_contact(
     site.check()
 
 
+@pytest.mark.slow
 def test_a_walk_that_is_killed_goes_on_where_it_stood(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_walk_that_is_killed_goes_on_where_it_stood(
     assert 0 == Contact.objects.all_lanes().count() == Member.objects.all_lanes().count()
 
 
+@pytest.mark.slow
 def test_what_a_provider_told_is_cut_down_after_a_day(site: Site) -> None:
     said = {"type": "checkout.session.completed", "data": {"object": {"email": "ben@example.org"}}}
     for name, hours in (("old", 25), ("new", 1)):

@@ -49,6 +49,7 @@ def test_nobody_stands_in_the_database_before_enrolling_or_after(
     assert 1 == len(site.mails("benedict@example.org"))
 
 
+@pytest.mark.slow
 def test_a_contact_in_the_clear_would_be_found(site: Site, launch: Launch, join: Join) -> None:
     """The negative control of the test above: what is open is seen, in text and in bytes."""
     campaign = launch()
@@ -60,6 +61,7 @@ def test_a_contact_in_the_clear_would_be_found(site: Site, launch: Launch, join:
     assert ["public.members_contact"] == [table for table, _row in rows_with("benedict")]
 
 
+@pytest.mark.slow
 def test_a_contact_opens_in_its_own_row_alone(site: Site, launch: Launch, join: Join) -> None:
     campaign = launch()
     for who in ("ben", "dora"):
@@ -155,6 +157,7 @@ def as_it_was(campaign: Campaign) -> None:
         cursor.execute("UPDATE members_member SET wrapped_key = NULL")
 
 
+@pytest.mark.slow
 def test_what_is_older_than_the_keys_is_sealed_slice_by_slice_and_survives_a_kill(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +199,7 @@ def test_what_is_older_than_the_keys_is_sealed_slice_by_slice_and_survives_a_kil
     site.check()
 
 
+@pytest.mark.slow
 def test_who_pledged_before_the_sealing_is_enrolled_sealed(
     site: Site, launch: Launch, join: Join
 ) -> None:
@@ -211,6 +215,7 @@ def test_who_pledged_before_the_sealing_is_enrolled_sealed(
     assert [] == rows_with("ben@example.org")
 
 
+@pytest.mark.slow
 def test_keys_are_wrapped_anew_under_a_new_site_key(
     site: Site, launch: Launch, join: Join, settings: Any
 ) -> None:

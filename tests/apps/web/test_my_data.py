@@ -61,6 +61,7 @@ def test_the_link_shows_all_of_it_and_the_file_has_every_personal_column(
     assert "my_data" in {letter["about"] for letter in told["letters"]}
 
 
+@pytest.mark.slow
 def test_everybody_is_told_the_same_and_nobody_is_bombed(
     site: Any, ben: Client, launch: Any, join: Any
 ) -> None:
@@ -76,6 +77,7 @@ def test_everybody_is_told_the_same_and_nobody_is_bombed(
     assert 422 == ben.post("/my-data/", {"email": "nowhere"}).status_code
 
 
+@pytest.mark.slow
 def test_the_link_ends_and_is_nobody_elses(
     site: Any, ben: Client, launch: Any, join: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +130,7 @@ def test_erasing_says_what_it_means_and_asks_before_harm(
     assert ("member", 1, 1) == (row.by, row.withdrawn, row.kept)
 
 
+@pytest.mark.slow
 def test_the_desk_erases_on_request_and_keeps_no_name(
     site: Any, launch: Any, join: Any, ana: Any
 ) -> None:
@@ -148,6 +151,7 @@ def test_the_desk_erases_on_request_and_keeps_no_name(
     assert "lena" not in page
 
 
+@pytest.mark.slow
 def test_ten_thousand_pledges_are_handed_over_slice_by_slice(
     site: Any, launch: Any, join: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
