@@ -131,7 +131,12 @@ _QUERIES: dict[str, str] = {
     "every_pledge_has_its_member": """
         SELECT p.id FROM campaigns_pledge p
         WHERE p.newcomer IS NULL
-          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)
+          -- Whoever was erased has none, by one of these two names for nobody.
+          AND p.contact_id NOT IN ('00000000-0000-0000-0000-000000000000',
+                                   'ffffffff-ffff-ffff-ffff-ffffffffffff')
+          AND NOT EXISTS (SELECT FROM members_erasure e
+                          WHERE e.done_at IS NULL AND e.mailbox = p.mailbox)""",
     # Named work is found again by the sweep; what has no name exists only as its job.
     "no_job_gave_up": """
         SELECT id, task_name FROM procrastinate_jobs

@@ -7,7 +7,7 @@ import countmein.base.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("campaigns", "0008_money_offers"),
+        ("campaigns", "0009_privacy_by_mailbox"),
     ]
 
     operations = [
