@@ -101,13 +101,6 @@ def leaves(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     return (_change(gate, pledge.place, part, part.crowd_id, -1) for part in parts_of(pledge))
 
 
-def is_accepted(gate: Gate, pledge: Pledge, taken: Iterable[Part]) -> Iterator[Change]:
-    """All parts leave their crowds; those taken join the core, for good."""
-    yield from leaves(gate, pledge)
-    core = crowd_id(gate.id, "core")
-    yield from (_change(gate, pledge.place, part, core, 1) for part in taken)
-
-
 def leaves_core(gate: Gate, pledge: Pledge, *, sign: int = -1) -> Iterator[Change]:
     """An accepted pledge could not be collected, or was given back (sign 1: it comes back)."""
     core = crowd_id(gate.id, "core")

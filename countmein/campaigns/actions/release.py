@@ -14,7 +14,7 @@ from countmein.campaigns.actions.draft_again import draft_again
 from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_everybody
 from countmein.campaigns.actions.secure import is_under_way, secure
-from countmein.campaigns.actions.tell import tell, tell_organiser
+from countmein.campaigns.actions.tell import tell_organiser, tell_some
 from countmein.campaigns.changes import leaves, write_changes
 from countmein.campaigns.gates import gate_of, has_come_since, hold
 from countmein.campaigns.kinds import needs_card
@@ -144,8 +144,8 @@ def _release_slice(campaign: Campaign) -> bool:
             state=PledgeState.released, round=gate.round
         )
         forget_mandates(lane=campaign.lane, pledge_ids=[r.id for r in rows if needs_card(r)])
-        told = [str(row.id) for row in rows if row.state != PledgeState.unconfirmed]
-        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=told)
+        told = [row.id for row in rows if row.state != PledgeState.unconfirmed]
+        tell_some(campaign, topic=topic, ids=told)
     return True
 
 

@@ -58,6 +58,16 @@ def tell(campaign_id: str, topic: str, pledge_ids: list[str]) -> None:
     _tell(Campaign.objects.get(id=uuid.UUID(campaign_id)), topic, pledge_ids)
 
 
+def tell_some(campaign: Campaign, *, topic: str, ids: Sequence[uuid.UUID]) -> None:
+    """Have a letter about `topic` queued for each of these pledges, a slice a job.
+
+    Call in the transaction that turns them.
+    """
+    for start in range(0, len(ids), SLICE):
+        some = [str(id) for id in ids[start : start + SLICE]]
+        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=some)
+
+
 def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
     rows = list(
         Pledge.objects.filter(lane=campaign.lane, id__in=[uuid.UUID(i) for i in pledge_ids])
