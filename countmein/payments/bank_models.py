@@ -94,6 +94,8 @@ class BankEntry(models.Model):
     charge_id = models.UUIDField(null=True)
     campaign_id = models.UUIDField(null=True)
     booked_minor = models.BigIntegerField(default=0)
+    #: When its payer was told that it is a part, and the rest is missing.
+    told_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     decided_by: models.ForeignKey[Any, Any] = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -120,6 +122,12 @@ class BankEntry(models.Model):
                 fields=["charge_id"],
                 condition=models.Q(charge_id__isnull=False),
                 name="bank_entry_by_charge",
+            ),
+            # The parts whose payer has not been told of them.
+            models.Index(
+                fields=["campaign_id"],
+                condition=models.Q(state="queued", verdict="partial", told_at=None),
+                name="bank_entry_untold_part",
             ),
         ]
 

@@ -6,11 +6,11 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet
 
 from countmein.base.clock import site_now
 from countmein.payments.bank.matching import Verdict
@@ -73,13 +73,29 @@ def progress(*, lane: int, campaign_id: uuid.UUID) -> dict[str, int]:
     return found
 
 
-def parts_arrived(charge_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """How much has come by bank for these charges and waits for the rest, minor units."""
-    rows = BankEntry.objects.filter(
-        charge_id__in=charge_ids, state=EntryState.QUEUED, verdict=Verdict.PARTIAL
+def parts_waiting() -> QuerySet[BankEntry]:
+    """What came by bank as a part of a charge, and waits for the rest of it."""
+    return BankEntry.objects.filter(
+        state=EntryState.QUEUED, verdict=Verdict.PARTIAL, charge_id__isnull=False
     )
-    sums = rows.values_list("charge_id").annotate(Sum("amount_minor"))
-    return {charge_id: amount for charge_id, amount in sums if charge_id is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a transfer that has come, and on which day."""
+
+    amount_minor: int
+    booked_on: date
+
+
+def parts_arrived(charge_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Part]]:
+    """What has come by bank for these charges and waits for the rest, by day."""
+    rows = parts_waiting().filter(charge_id__in=charge_ids).order_by("booked_on", "entry_id")
+    found: dict[uuid.UUID, list[Part]] = {}
+    for charge_id, amount, day in rows.values_list("charge_id", "amount_minor", "booked_on"):
+        if charge_id is not None:
+            found.setdefault(charge_id, []).append(Part(amount_minor=amount, booked_on=day))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
