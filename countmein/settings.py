@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 
+from countmein.base.sealing import derived_key, keys_in
+
 BASE_DIR = Path(__file__).resolve().parent
 
 SANDBOX = os.environ.get("COUNTMEIN_SANDBOX") == "1"
@@ -18,6 +20,14 @@ DEBUG = False
 _UNSET_KEY = "unset-" * 10
 _key_file = os.environ.get("COUNTMEIN_SECRET_KEY_FILE")
 SECRET_KEY = Path(_key_file).read_text().strip() if _key_file else _UNSET_KEY
+
+# What is personal is sealed by the newest of these; older ones open what they once sealed. A site
+# that is given no file of keys has one of its secret key, under the number 0.
+_sealing_file = os.environ.get("COUNTMEIN_SEALING_KEYS_FILE")
+SEALING_KEYS = {
+    0: derived_key(SECRET_KEY),
+    **(keys_in(Path(_sealing_file).read_text()) if _sealing_file else {}),
+}
 
 # Whoever has it may read the metrics; without one nobody may.
 _metrics_file = os.environ.get("COUNTMEIN_METRICS_TOKEN_FILE")

@@ -28,8 +28,9 @@ from countmein.base.kept_files import keep_entries
 
 #: How many bases are kept, and the log since the oldest of them: a week of nights.
 KEEP = 7
-#: Without the first one no link that was mailed opens any more, and no member is recognised.
-SECRETS = ("secret_key", "stripe_webhook_secret", "metrics_token")
+#: Without the first one no link that was mailed opens any more, and no member is recognised;
+#: without the second nobody's address can be read.
+SECRETS = ("secret_key", "sealing_keys", "stripe_webhook_secret", "metrics_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

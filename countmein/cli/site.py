@@ -5,12 +5,13 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from secrets import token_urlsafe
 
 import psycopg
 
@@ -74,11 +75,11 @@ def open_home(path: Path) -> None:
         ) from fault
 
 
-def kept_secret(path: Path) -> str:
+def kept_secret(path: Path, *, made: Callable[[], str] | None = None) -> str:
     """The secret in the file, made at the first call and never again."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        write_private(draft, text=secrets.token_urlsafe(48))
+        write_private(draft, text=(made or partial(token_urlsafe, 48))())
         # Of several that start at once the first link decides.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
@@ -123,13 +124,17 @@ def is_running(path: Path) -> bool:
 
 def base_environment(path: Path, *, dsn: str, url: str) -> dict[str, str]:
     """What every process of the site must know."""
+    from countmein.base.sealing import new_line
+
     kept_secret(path / "secret_key")
     kept_secret(path / "metrics_token")
+    kept_secret(path / "sealing_keys", made=partial(new_line, 1))
     return {
         "COUNTMEIN_HOME": str(path),
         "COUNTMEIN_METRICS_TOKEN_FILE": str(path / "metrics_token"),
         "COUNTMEIN_RUN_DIR": str(path / "run"),
         "COUNTMEIN_SANDBOX": "1" if is_sandbox() else "0",
+        "COUNTMEIN_SEALING_KEYS_FILE": str(path / "sealing_keys"),
         "COUNTMEIN_SECRET_KEY_FILE": str(path / "secret_key"),
         "COUNTMEIN_URL": url,
         "DATABASE_URL": dsn,
