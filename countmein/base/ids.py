@@ -41,4 +41,4 @@ def keyed_digest(use: str, text: str) -> str:
     Bare hashes of addresses can be guessed by hashing every known address; keyed ones cannot.
     """
     key = settings.SECRET_KEY.encode()
-    return hmac.new(key, f"countmein/{use}/v1\n{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, f"countmein/{use}/v1\n{text}".encode(), "sha256").hex()

@@ -15,6 +15,14 @@ def write_kept(path: Path, *, text: str) -> None:
         os.fsync(handle)
 
 
+def write_private(path: Path, *, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    write_kept(draft, text=text)
+    draft.replace(path)
+
+
 def keep_entries(directory: Path) -> None:
     """Make durable which names are in a directory, after a rename or link in it."""
     handle = os.open(directory, os.O_RDONLY)

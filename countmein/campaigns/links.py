@@ -42,9 +42,9 @@ def campaign_url(campaign: Campaign) -> str:
     return f"{settings.SITE_URL}/c/{campaign.code}/"
 
 
-def manage_url(pledge: Named) -> str:
-    """The page of one's own pledge."""
-    return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt_of(pledge)}"
+def manage_url(pledge: Named, *, receipt: str = "") -> str:
+    """The page of one's own pledge; `receipt`: its private key, if it is at hand."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt or receipt_of(pledge)}"
 
 
 def secure_url(pledge: Named) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.db import connection
 
 from countmein.base.arrays import array
+from countmein.campaigns.changes import Part
 from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.pledge_terms import Draft
 from countmein.rules.failure import Fallback
@@ -87,6 +88,11 @@ def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pl
     )
 
 
+def _more(parts: Sequence[Part]) -> str:
+    said = [{"kind": p.kind, "amount": p.amount, "crowd_id": str(p.crowd_id)} for p in parts]
+    return json.dumps(said)
+
+
 def _values(draft: Draft) -> tuple[str, ...]:
     """The values of `_EACH` for one pledge, in that order, as text."""
     body, person = draft.request.body, draft.person
@@ -101,9 +107,7 @@ def _values(draft: Draft) -> tuple[str, ...]:
         str(first.amount),
         body.place or "",
         str(first.crowd_id),
-        json.dumps(
-            [{"kind": p.kind, "amount": p.amount, "crowd_id": str(p.crowd_id)} for p in more]
-        ),
+        _more(more) if more else "[]",
         person.mailbox,
         str(person.contact_id),
         json.dumps({"address": person.address, "name": person.name, "language": person.language}),

@@ -90,6 +90,7 @@ class Terms:
         self.kinds = frozenset(campaign.kinds)
         self.places = frozenset(campaign.places)
         self.plans = len(plans_of(campaign))
+        self._crowd_ids: dict[Condition | None, uuid.UUID] = {}
 
     def draft(self, request: PledgeRequest) -> Draft | PledgeRefused:
         """The pledge as it would be written, or why it cannot be."""
@@ -124,7 +125,7 @@ class Terms:
                 Part(
                     kind=part.kind,
                     amount=part.amount,
-                    crowd_id=_crowd_id(campaign, whole),
+                    crowd_id=self._crowd_id(whole),
                     people=int(part is body),
                 )
                 for part, whole in zip(parts, wholes, strict=True)
@@ -148,6 +149,12 @@ class Terms:
         if self.campaign.confirm == Confirm.email:
             return PledgeState.unconfirmed
         return PledgeState.unsecured if needs_card else PledgeState.active
+
+    def _crowd_id(self, condition: Condition | None) -> uuid.UUID:
+        found = self._crowd_ids.get(condition)
+        if found is None:
+            found = self._crowd_ids[condition] = _crowd_id(self.campaign, condition)
+        return found
 
     def conditions_of(self, wanted: Sequence[Any]) -> list[Condition | None]:
         """The condition of each part; a further part's includes the first one's.
@@ -187,8 +194,13 @@ def crowd_of(campaign: Campaign, condition: Condition | None) -> Crowd:
         lane=campaign.lane,
         id=_crowd_id(campaign, condition),
         campaign_id=campaign.id,
-        condition=None if condition is None else conditions.to_json(condition),
+        condition=said(condition),
     )
+
+
+def said(condition: Condition | None) -> Any:
+    """A condition as JSON."""
+    return None if condition is None else conditions.to_json(condition)
 
 
 def _crowd_id(campaign: Campaign, condition: Condition | None) -> uuid.UUID:

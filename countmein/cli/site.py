@@ -17,7 +17,7 @@ import psycopg
 
 from countmein.base import embedded
 from countmein.base.durable import NotDurable, require_durable
-from countmein.base.kept_files import keep_entries, write_kept
+from countmein.base.kept_files import keep_entries, write_private
 
 SANDBOX_KEY = "sk_test_sandbox"
 _LOCK_SECONDS = 1.0  # commands that look whether the site runs hold the lock for an instant
@@ -86,14 +86,6 @@ def kept_secret(path: Path, *, made: Callable[[], str] | None = None) -> str:
         draft.unlink()
         keep_entries(path.parent)
     return path.read_text().strip()
-
-
-def write_private(path: Path, *, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    write_kept(draft, text=text)
-    draft.replace(path)
 
 
 @contextlib.contextmanager

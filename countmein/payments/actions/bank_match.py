@@ -15,9 +15,9 @@ from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.ledger import actions as ledger
 from countmein.payments.actions.bank_compare import compare_bank
 from countmein.payments.actions.bank_left import note_own
+from countmein.payments.actions.claims import book_all
 from countmein.payments.bank.entries import Direction, Entry
 from countmein.payments.bank.matching import Act, Decision, Expected, Verdict, decide, match
 from countmein.payments.bank_models import BankEntry, EntryState
@@ -199,20 +199,7 @@ def pay(charges: Sequence[Charge], *, now: datetime) -> None:
         state=ChargeState.AWAITED,
     ).update(state=ChargeState.PAID, code="", remind_at=None)
     assert count == len(charges), "the charges were held, so nobody else can have moved them"
-    ledger.post_all(
-        (
-            ledger.Event(
-                lane=charge.lane,
-                campaign_id=charge.campaign_id,
-                about=charge.id,
-                parts=charge.parts,
-                currency=charge.currency,
-            )
-            for charge in charges
-        ),
-        kind="charge",
-        at=now,
-    )
+    book_all("charge", charges, at=now)
 
 
 def save(rows: Iterable[BankEntry]) -> None:

@@ -233,7 +233,7 @@ def book(kind: str, row: Charge | Refund | Dispute) -> None:
     )
 
 
-def book_all(kind: str, rows: Iterable[Refund], *, at: datetime) -> None:
+def book_all(kind: str, rows: Iterable[Charge | Refund], *, at: datetime) -> None:
     """The same for many, in a constant number of statements."""
     events = (
         ledger.Event(

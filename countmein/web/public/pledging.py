@@ -48,7 +48,7 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
         answer = pledge_door.take(campaign, asked)
     except Full:
         # The intake gives the visitor back what they typed; see intake/overload.py.
-        return HttpResponse(status=503, headers={FULL_HEADER: "1", "Retry-After": "5"})
+        return HttpResponse(status=503, headers={FULL_HEADER: "1"})
     except PledgeRefused as refused:
         pledge_form.refuse(filled, refused)
         key = new_form_key() if refused.reason == Reason.key_reused else key
