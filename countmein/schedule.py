@@ -47,6 +47,7 @@ from countmein.outreach import actions as outreach
 from countmein.payments import events
 from countmein.payments.actions import due as payments
 from countmein.payments.actions.accounts import to_look_at
+from countmein.payments.actions.bank_forget import forget_parties
 from countmein.payments.models import (
     Charge,
     ChargeState,
@@ -257,6 +258,7 @@ def chores() -> None:
     outreach.park_orphans()
     forget_old()
     reports.forget_silent()
+    forget_parties()
     _hand_out(settle, "settle", stopped())
     _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:

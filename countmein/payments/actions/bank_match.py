@@ -112,8 +112,6 @@ def noun(row: BankEntry) -> Entry:
         end_to_end_id="" if row.assigned else row.end_to_end_id,
         references=(row.assigned,) if row.assigned else tuple(row.references),
         text="" if row.assigned else row.text,
-        counterparty=row.counterparty,
-        counterparty_account=row.counterparty_account,
     )
 
 
