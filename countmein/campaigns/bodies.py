@@ -6,7 +6,6 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from countmein.base.web_links import is_web_link
 from countmein.rules import awaiting, conditions
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.money import EXPONENT_OF
@@ -101,12 +101,7 @@ def _not_blank(value: str) -> str:
 
 
 def _link(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_plain = bool(parts.hostname) and "@" not in parts.netloc and " " not in value
-    except ValueError:
-        is_plain = False
-    if value and not (is_plain and parts.scheme == "https"):
+    if value and not is_web_link(value):
         raise PydanticCustomError("not_a_link", "an address that begins with https://")
     return value
 
@@ -210,7 +205,6 @@ Title = Annotated[str, _string(1, 200), AfterValidator(_line), AfterValidator(_n
 Story = Annotated[str, _string(0, 50_000), AfterValidator(_prose)]
 Name = Annotated[str, _string(0, 100), AfterValidator(_line)]
 Line = Annotated[str, _string(0, 300), AfterValidator(_line)]
-#: Pages link there, so it is what it seems to be: no script, no name before the host.
 Link = Annotated[str, _string(0, 500), AfterValidator(_line), AfterValidator(_link)]
 Script = Annotated[str, _string(0, 5_000), AfterValidator(_prose)]
 Place = Annotated[str, _string(1, 100), AfterValidator(_line), AfterValidator(_not_blank)]
