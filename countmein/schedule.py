@@ -48,6 +48,7 @@ from countmein.payments import events
 from countmein.payments.actions import due as payments
 from countmein.payments.actions.accounts import to_look_at
 from countmein.payments.actions.bank_forget import forget_parties
+from countmein.payments.actions.bank_reseal import reseal_parties
 from countmein.payments.models import (
     Charge,
     ChargeState,
@@ -259,6 +260,7 @@ def chores() -> None:
     forget_old()
     reports.forget_silent()
     forget_parties()
+    reseal_parties()
     _hand_out(settle, "settle", stopped())
     _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:

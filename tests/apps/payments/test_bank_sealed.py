@@ -17,11 +17,13 @@ import pytest
 from django.db import connection
 
 from countmein.base.logs import mask
+from countmein.base.sealing import newest_key
 from countmein.campaigns.actions.cancel import cancel
 from countmein.members.models import Organiser
 from countmein.payments.actions.bank_forget import KEPT, forget_parties
 from countmein.payments.actions.bank_orders import OrderImpossible, make_order, order_bytes
 from countmein.payments.actions.bank_queue import return_all
+from countmein.payments.actions.bank_reseal import parties_sealed_by, reseal_parties
 from countmein.payments.bank_models import BankEntry, BankOrder, BankTransfer
 from countmein.payments.parties import Known, opened_party, sealed_party
 from tests.apps.payments.bank.statements import PAYER, Moved
@@ -77,6 +79,22 @@ def test_what_was_sealed_for_one_row_does_not_open_in_another() -> None:
     assert known == opened_party(sealed, about="bank entry 1")
     assert Known() == opened_party(sealed, about="bank entry 2")
     assert (None, Known()) == (sealed_party(Known(), about="x"), opened_party(None, about="x"))
+
+
+def test_a_newer_key_seals_all_of_it_anew(given_back: BankOrder, settings: Any) -> None:
+    """A row whose key is gone for good stays, and opens as nobody's."""
+    file, old = order_bytes(given_back), newest_key()
+    lost = BankEntry.objects.get(bank_reference="B-2")
+    BankEntry.objects.filter(id=lost.id).update(payer=b"\x00\x63" + bytes(40))
+    settings.SEALING_KEYS = {**settings.SEALING_KEYS, old + 1: bytes(range(32))}
+    assert {old: 3, 99: 1} == parties_sealed_by()
+    for _again in range(2):
+        reseal_parties()
+        assert {old + 1: 3, 99: 1} == parties_sealed_by()
+    settings.SEALING_KEYS = {old + 1: bytes(range(32))}
+    assert file == order_bytes(given_back)
+    assert NAME == BankEntry.objects.get(bank_reference="B-1").from_whom.name
+    assert Known() == BankEntry.objects.get(id=lost.id).from_whom
 
 
 def test_it_is_forgotten_once_nothing_can_move_any_more(
