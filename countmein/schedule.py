@@ -29,6 +29,7 @@ from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.accept import stopped
 from countmein.campaigns.actions.account import look_at_account_by_itself
 from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
+from countmein.campaigns.actions.ask_rest import ask_rest, parts_to_tell
 from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
 from countmein.campaigns.actions.commission import take_commission, to_take
 from countmein.campaigns.actions.count import count
@@ -51,6 +52,8 @@ from countmein.outreach import actions as outreach
 from countmein.payments import events
 from countmein.payments.actions import due as payments
 from countmein.payments.actions.accounts import to_look_at
+from countmein.payments.actions.bank_forget import forget_parties
+from countmein.payments.actions.bank_reseal import reseal_parties
 from countmein.payments.models import (
     Charge,
     ChargeState,
@@ -87,6 +90,7 @@ def sweep() -> None:
     _hand_out(reallocate, "reallocate", to_reallocate())
     _hand_out(close_ballots, "close_ballots", ballots_to_close())
     _hand_out(ask_anew, "ask_anew", to_ask_anew())
+    _hand_out(ask_rest, "ask_rest", parts_to_tell())
     _hand_out(take_commission, "commission", to_take())
     _hand_out(return_late, "return_late", to_return_late())
     _hand_out(prove, "prove", to_prove())
@@ -231,6 +235,7 @@ def _unfinished(now: datetime) -> list[str]:
         "reallocating": to_reallocate,
         "ballots": ballots_to_close,
         "asking anew": to_ask_anew,
+        "asking for the rest": parts_to_tell,
         "commission": to_take,
         "late money": to_return_late,
         "proofs": to_prove,
@@ -270,6 +275,8 @@ def chores() -> None:
         defer(retain, once=retain.name)
     if not is_all_sealed():
         defer(seal_old, once=seal_old.name)
+    forget_parties()
+    reseal_parties()
     _hand_out(settle, "settle", stopped())
     _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:

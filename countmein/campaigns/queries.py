@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -184,7 +183,8 @@ def payout_view(campaign: Campaign) -> dict[str, Any] | None:
 def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     """Collecting, failing, collected, refunded and disputed, per charged kind, minor units.
 
-    Never mixed, but for awaited: what of collecting members are to transfer. Collected is what was
+    Never mixed, but for awaited: what of collecting members are to transfer. All of one instant,
+    so with what was dropped they add up to what was accepted. Collected is what was
     charged less what was refunded and what is disputed: the provider takes disputed money away at
     once. It comes back if the dispute is won, and stays under `disputed` if it is lost, for it was
     not us who gave it back.
@@ -193,25 +193,19 @@ def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     while cards are charged, how many minutes that takes at the provider's allowance.
     """
     charged = [kind for kind in campaign.kinds if is_charged([kind])]
-    paid = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="charge")
-    back = Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund"))
-    back -= Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund_back"))
-    opened = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute")
-    won = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute_won")
-    disputed = {kind: opened.get(kind, 0) - won.get(kind, 0) for kind in charged}
-    owed = payments.owed_by_kind(lane=campaign.lane, campaign_id=campaign.id)
+    seen = payments.standing(lane=campaign.lane, campaign_id=campaign.id)
     return {
-        "collecting": {kind: owed.collecting.get(kind, 0) for kind in charged},
-        "awaited": {kind: owed.awaited.get(kind, 0) for kind in charged},
+        "collecting": {kind: seen.collecting[kind] for kind in charged},
+        "awaited": {kind: seen.awaited[kind] for kind in charged},
         "collected": {
-            kind: paid.get(kind, 0) - back.get(kind, 0) - disputed[kind] for kind in charged
+            kind: seen.paid[kind] - seen.refunded[kind] - seen.disputed[kind] for kind in charged
         },
-        "refunded": {kind: back.get(kind, 0) for kind in charged},
-        "disputed": disputed,
-        "failing": {kind: owed.failing.get(kind, 0) for kind in charged},
+        "refunded": {kind: seen.refunded[kind] for kind in charged},
+        "disputed": {kind: seen.disputed[kind] for kind in charged},
+        "failing": {kind: seen.failing[kind] for kind in charged},
         "expected_minor": _expected_minor(campaign, tally) if charged else None,
-        "charging_minutes": minutes_left(owed.untried, per_second=settings.CHARGES_PER_SECOND)
-        if owed.untried
+        "charging_minutes": minutes_left(seen.untried, per_second=settings.CHARGES_PER_SECOND)
+        if seen.untried
         else None,
     }
 

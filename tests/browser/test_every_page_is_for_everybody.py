@@ -156,7 +156,13 @@ def payouts(live: Live, ana: str) -> dict[str, str]:
 
 def plans(live: Live, ana: str) -> dict[str, str]:
     """One with plans that is open, one that is carried out, one that failed and left money over."""
-    paper = {"title": "Another paper", "cost_minor": 1000, "text": "They said yes."}
+    paper = {
+        "title": "Another paper",
+        "cost_minor": 1000,
+        "text": "They said yes.",
+        "supplier": "Metro Ltd",
+        "document": "https://metro.example.org/offers/7",
+    }
     van = {"title": "A van", "rule": {"people": 3}}
     offered = {"plans": [paper, van], "decide_hours": 0}
     terms = {"title": "An advert", "kinds": ["money"], "currency": "GBP", "plan_b": offered}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +18,7 @@ from countmein.campaigns.kinds import price_by_kind
 from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.waitlist import amounts
 from countmein.payments.actions.refunding import want_refunds
+from countmein.payments.left import left_of
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund, RefundState
 from countmein.rules.states import COUNTED, PledgeState
 
@@ -95,7 +96,7 @@ def slices(rows: Any) -> Iterator[list[Any]]:
 
 def _want(
     campaign: Campaign,
-    charges: Iterable[Charge],
+    charges: Collection[Charge],
     reason: str,
     *,
     owed: Mapping[uuid.UUID, Mapping[str, int]] | None = None,
@@ -105,13 +106,13 @@ def _want(
     What is owed by pledge, or all that is left. The same reason may come twice, when two parts of
     a pledge fall out one after the other: each time is a stage of its own.
     """
-    left = {charge.id: Counter(charge.parts) for charge in charges}
-    stages = Counter[uuid.UUID]()
-    for charge_id, was, parts in Refund.objects.filter(
-        lane=campaign.lane, charge_id__in=left
-    ).values_list("charge_id", "reason", "parts"):
-        left[charge_id].subtract(parts)
-        stages[charge_id] += was == reason
+    earlier = Refund.objects.filter(
+        lane=campaign.lane, charge_id__in=[charge.id for charge in charges], reason=reason
+    )
+    # In this order: a refund that is recorded meanwhile may be missing among the stages, where it
+    # is then met as a conflict, and never in what is left.
+    stages = Counter(earlier.values_list("charge_id", flat=True))
+    left = left_of(charges)
     fresh: dict[int, list[Charge]] = {}
     for charge in charges:
         if owed is not None:

@@ -39,7 +39,7 @@ from countmein.members.models import ERASED, UNLINKED, Contact, Member
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
 from countmein.payments.models import BANK, Charge, ChargeState, Mandate, MandateState, Refund
-from countmein.payments.queries import parts_arrived
+from countmein.payments.queries import Part, parts_arrived
 from countmein.rules.states import PledgeState
 
 #: One transaction's worth of letters.
@@ -83,6 +83,8 @@ def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
         language = languages.get((row.person_lane, row.contact_id), "en-gb")
         with translation.override(language):
             letter = background.letter(row, topic)
+        if letter is None:
+            continue
         posts.append(
             Post(
                 once=f"{topic}:{row.id}",
@@ -137,8 +139,8 @@ class _Background:
             ).exclude(id__in=ids)
         }
 
-    def letter(self, row: Pledge, topic: str) -> Letterhead:
-        """The letter about one pledge, in the active language."""
+    def letter(self, row: Pledge, topic: str) -> Letterhead | None:
+        """The letter about one pledge, in the active language; None if it is no news any more."""
         if plan_news.is_news(topic):
             return self.plan_news.letter(row, topic)
         crowd = self.crowds.get(row.crowd_id)
@@ -169,8 +171,10 @@ class _Background:
                 row,
                 self.charges[row.id],
                 is_again=is_again,
-                arrived_minor=self.arrived.get(self.charges[row.id].id, 0),
+                arrived_minor=sum(part.amount_minor for part in self._parts(row)),
             )
+        if topic.startswith("part_"):
+            return self._part_letter(row)
         if topic.startswith("failing_"):
             return card_letters.failing_letter(self.campaign, row, self.charges[row.id])
         if topic.startswith("expiring"):
@@ -187,6 +191,16 @@ class _Background:
             reason=refund.reason,
             by_bank=pays_by_bank(row),
         )
+
+    def _parts(self, row: Pledge) -> list[Part]:
+        return self.arrived.get(self.charges[row.id].id, [])
+
+    def _part_letter(self, row: Pledge) -> Letterhead | None:
+        """Nothing to tell if the rest came meanwhile, or what came went back."""
+        charge, parts = self.charges[row.id], self._parts(row)
+        if charge.state != ChargeState.AWAITED or not parts:
+            return None
+        return transfer_letters.part_letter(self.campaign, row, charge, parts=parts)
 
 
 def refund_topic(refund: Refund) -> str:
@@ -294,20 +308,36 @@ def tell_shares_slice(campaign_id: str, number: int, after: str | None) -> None:
         defer(tell_shares_slice, campaign_id=campaign_id, number=number, after=last)
 
 
-def tell_voters(campaign: Campaign, ballot: Ballot) -> None:
-    """Have everybody who could vote told what the ballot came to."""
-    defer(tell_voters_slice, campaign_id=str(campaign.id), ballot_id=str(ballot.id), after=None)
+def tell_voters(campaign: Campaign, ballot: Ballot, *, topic: str) -> None:
+    """Have everybody who has a vote in this ballot, and nobody else, told of it."""
+    defer(
+        tell_voters_slice,
+        campaign_id=str(campaign.id),
+        ballot_id=str(ballot.id),
+        after=None,
+        topic=topic,
+    )
 
 
 @job(name="campaigns.tell_voters", queue="sends")
-def tell_voters_slice(campaign_id: str, ballot_id: str, after: str | None) -> None:
-    """Queue a slice of the letters and the job for the next; run again, it adds nothing."""
+def tell_voters_slice(campaign_id: str, ballot_id: str, after: str | None, topic: str = "") -> None:
+    """Queue a slice of the letters and the job for the next; run again, it adds nothing.
+
+    Without a topic, as an older release queued it, it is about what the ballot came to.
+    """
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
     ballot = Ballot.objects.get(lane=campaign.lane, id=uuid.UUID(ballot_id))
+    topic = topic or plan_news.voted_topic(ballot)
     rows = BallotPaper.objects.filter(lane=campaign.lane, ballot_id=ballot.id)
-    last = _tell_rows(campaign, plan_news.voted_topic(ballot), rows, after)
+    last = _tell_rows(campaign, topic, rows, after)
     if last is not None:
-        defer(tell_voters_slice, campaign_id=campaign_id, ballot_id=ballot_id, after=last)
+        defer(
+            tell_voters_slice,
+            campaign_id=campaign_id,
+            ballot_id=ballot_id,
+            after=last,
+            topic=topic,
+        )
 
 
 def _tell_rows(campaign: Campaign, topic: str, rows: Any, after: str | None) -> str | None:

@@ -22,6 +22,7 @@ from countmein.payments.bank.entries import Direction, Entry
 from countmein.payments.bank.matching import Act, Decision, Expected, Verdict, decide, match
 from countmein.payments.bank_models import BankEntry, EntryState
 from countmein.payments.models import Charge, ChargeState
+from countmein.payments.queries import parts_waiting
 from countmein.rules.awaiting import taken_until
 from countmein.rules.canonical import CodeRefused, lane_of_code
 from countmein.rules.money import Money
@@ -111,8 +112,6 @@ def noun(row: BankEntry) -> Entry:
         end_to_end_id="" if row.assigned else row.end_to_end_id,
         references=(row.assigned,) if row.assigned else tuple(row.references),
         text="" if row.assigned else row.text,
-        counterparty=row.counterparty,
-        counterparty_account=row.counterparty_account,
     )
 
 
@@ -148,13 +147,7 @@ def expected_of(charge: Charge) -> Expected:
 
 def waiting_parts(charges: Iterable[Charge]) -> list[BankEntry]:
     """The parts that have come for these charges and wait for the rest."""
-    return list(
-        BankEntry.objects.filter(
-            charge_id__in=[charge.id for charge in charges],
-            state=EntryState.QUEUED,
-            verdict=Verdict.PARTIAL,
-        )
-    )
+    return list(parts_waiting().filter(charge_id__in=[charge.id for charge in charges]))
 
 
 def _suggested(decisions: Sequence[Decision]) -> list[Decision]:
