@@ -35,6 +35,7 @@ from countmein.campaigns.actions.commission import take_commission, to_take
 from countmein.campaigns.actions.count import count
 from countmein.campaigns.actions.enrol import enrol, with_newcomers
 from countmein.campaigns.actions.erase import carry_out, to_unlink, unlink_shut
+from countmein.campaigns.actions.moderate import carry_on, unmoderated
 from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
@@ -99,6 +100,9 @@ def sweep() -> None:
     for lane, erasure_id in undone():
         id = str(erasure_id)
         defer(carry_out, once=f"erase:{id}", lane=lane, erasure_id=id)
+    for lane, moderation_id in unmoderated():
+        id = str(moderation_id)
+        defer(carry_on, once=f"moderate:{id}", lane=lane, moderation_id=id)
     _hand_out(unlink_shut, "unlink", to_unlink())
     for organiser_id in to_look_at():
         id = str(organiser_id)
@@ -244,6 +248,7 @@ def _unfinished(now: datetime) -> list[str]:
         "newcomers": with_newcomers,
         "erasures": undone,
         "unlinking": to_unlink,
+        "moderation": unmoderated,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,

@@ -11,6 +11,7 @@ from django.db import models
 from countmein.base.ids import named_uuid, uuid7
 from countmein.base.lanes import LaneModel
 from countmein.campaigns.ballot_models import Ballot, BallotKind, BallotPaper
+from countmein.campaigns.moderation_models import ModeratedPledge, Moderation, Verdict
 from countmein.campaigns.payout_models import HandOver, HandOverOffer, Proof, Unproven
 from countmein.campaigns.plan_b_models import Failure, PlanShare
 from countmein.members.models import ERASED
@@ -34,6 +35,8 @@ __all__ = [
     "HandOver",
     "HandOverOffer",
     "Letter",
+    "ModeratedPledge",
+    "Moderation",
     "Move",
     "PlanShare",
     "Pledge",
@@ -44,6 +47,7 @@ __all__ = [
     "Ticket",
     "Uncounted",
     "Unproven",
+    "Verdict",
     "crowd_id",
     "person_lane",
     "totals_of",

@@ -62,7 +62,8 @@ def insert(
     if not drafts:
         return {}
     ordered = sorted(drafts, key=lambda draft: draft.person.mailbox)
-    columns = zip(*map(_values, ordered), strict=True)
+    values = (_values(draft, seal_newcomer(draft.id, draft.person)) for draft in ordered)
+    columns = zip(*values, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
@@ -73,8 +74,8 @@ def insert(
 
 
 def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pledge:
-    """A pledge that was just written, without reading it again."""
-    each: dict[str, Any] = dict(zip(_EACH, _values(draft), strict=True))
+    """A pledge that was just written, without reading it again; who made it is left in the row."""
+    each: dict[str, Any] = dict(zip(_EACH, _values(draft, "null"), strict=True))
     for name, kind in _EACH.items():
         if kind in _READ:
             each[name] = _READ[kind](each[name])
@@ -94,7 +95,7 @@ def _more(parts: Sequence[Part]) -> str:
     return json.dumps(said)
 
 
-def _values(draft: Draft) -> tuple[str, ...]:
+def _values(draft: Draft, newcomer: str) -> tuple[str, ...]:
     """The values of `_EACH` for one pledge, in that order, as text."""
     body, person = draft.request.body, draft.person
     first, *more = draft.parts
@@ -111,7 +112,7 @@ def _values(draft: Draft) -> tuple[str, ...]:
         _more(more) if more else "[]",
         person.mailbox,
         str(person.contact_id),
-        seal_newcomer(draft.id, person),
+        newcomer,
         "true" if body.public_name else "false",
         draft.payment_method,
         str(body.fallback or Fallback.refund),

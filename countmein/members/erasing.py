@@ -21,8 +21,9 @@ NOTES: Final = "erasures"
 _SLICE: Final = 1000
 
 
-def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> Erasure:
-    """Destroy the key and the contacts of a mailbox, and note that the rest is to be done.
+def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> tuple[Erasure, list[uuid.UUID]]:
+    """Destroy the key and the contacts of a mailbox, and note that the rest is to be done; return
+    the note, and the ids of the contacts that were.
 
     In the caller's transaction. Asked again while the rest is under way, it stays one erasure.
     """
@@ -31,8 +32,7 @@ def begin_erasure(*, lane: int, box: str, by: str, at: datetime) -> Erasure:
     found = Erasure.objects.filter(lane=lane, mailbox=box, done_at=None).get()
     assert isinstance(found, Erasure)
     suppress([box], at=at)
-    forget(lane=lane, box=box, kept=())
-    return found
+    return found, forget(lane=lane, box=box, kept=())
 
 
 def hold_member(*, lane: int, box: str) -> Member | None:

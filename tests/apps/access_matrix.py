@@ -102,6 +102,10 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/c/{draft}/pledge/", NOBODY),
         ("POST", "/c/{code}/pledge/", Row(422, 422, 422, 422)),
     ],
+    "c/<code>/removed/": [
+        ("GET", "/c/{code}/removed/", EVERYBODY),
+        ("GET", "/c/{draft}/removed/", NOBODY),
+    ],
     "c/<code>/ledger/": [
         ("GET", "/c/{code}/ledger/", EVERYBODY),
         ("GET", "/c/{draft}/ledger/", NOBODY),
@@ -264,6 +268,15 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
     "desk/money/<uuid:id>/": [
         ("POST", "/desk/money/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 404)),
+    ],
+    "desk/moderation/": [("GET", "/desk/moderation/", OWNERS_DESK)],
+    "desk/moderation/<code>/": [
+        ("GET", "/desk/moderation/{code}/", OWNERS_DESK),
+        ("GET", "/desk/moderation/{draft}/", Row(302, 404, 404, 404)),
+        ("POST", "/desk/moderation/{code}/", Row(302, 404, 404, 422)),
+    ],
+    "desk/moderation/<code>/<uuid:id>/": [
+        ("POST", f"/desk/moderation/{{code}}/{NO_ID}/", Row(302, 404, 404, 404)),
     ],
     "desk/erasures/": [
         ("GET", "/desk/erasures/", OWNERS_DESK),

@@ -43,7 +43,9 @@ def erase(*, mailbox: str, by: str) -> None:
     lane, now = person_lane(mailbox), site_now()
     erasing.note_outside(mailbox, at=now)
     with transaction.atomic():
-        row = erasing.begin_erasure(lane=lane, box=mailbox, by=by, at=now)
+        row, gone = erasing.begin_erasure(lane=lane, box=mailbox, by=by, at=now)
+        # Whoever is just sending to them finds each letter gone before it begins with it.
+        forget_deliveries(lane=lane, contact_ids=gone)
         defer(carry_out, once=f"erase:{row.id}", lane=lane, erasure_id=str(row.id))
 
 

@@ -17,6 +17,7 @@ from countmein.web.public import (
     my_data,
     outbox,
     pledging,
+    removed,
     tickets,
     transfer,
 )
@@ -31,6 +32,7 @@ urlpatterns = [
     path("c/<slug:code>/", browse.campaign, name="campaign"),
     path("c/<slug:code>/meter/", browse.meter, name="campaign_meter"),
     path("c/<slug:code>/pledge/", pledging.form, name="pledge"),
+    path("c/<slug:code>/removed/", removed.removed, name="removed"),
     path("c/<slug:code>/ledger/", browse.ledger, name="ledger"),
     path("c/<slug:code>/documents/<uuid:id>/", documents.document, name="document"),
     path("freeze/<uuid:id>/", freeze.freezing, name="freeze"),
