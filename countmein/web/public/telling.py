@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from django.conf import settings
 from django.utils.translation import gettext
 
+from countmein.campaigns.links import campaign_url
 from countmein.campaigns.models import Campaign
 from countmein.rules.states import Latch
 from countmein.web.templatetags.words import instant, relative
@@ -132,9 +132,9 @@ def share_text(campaign: Campaign, view: Mapping[str, Any], *, now: datetime) ->
     }
 
 
-def share_links(campaign: Campaign, words: str) -> list[tuple[str, str]]:
-    """Where to hand the words to, by name."""
-    url = f"{settings.SITE_URL}/c/{campaign.code}/"
+def share_links(campaign: Campaign, words: str, *, url: str = "") -> list[tuple[str, str]]:
+    """Where to hand the words and the campaign's address, or another, to; by name."""
+    url = url or campaign_url(campaign)
     said = {
         "url": quote(url, safe=""),
         "words": quote(words, safe=""),

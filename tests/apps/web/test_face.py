@@ -128,3 +128,60 @@ def test_the_parts_are_shown_only_where_somebody_builds_the_site(ben: Client) ->
     assert 404 == ben.get("/styleguide/").status_code
     with override_settings(SHOWS_STYLEGUIDE=True):
         assert 200 == ben.get("/styleguide/").status_code
+
+
+def test_a_condition_says_what_it_means_today(
+    site: Any, ben: Client, launch: Any, join: Any
+) -> None:
+    campaign = launch(rule={"people": 30})
+    for who in ("ben", "dora"):
+        join(campaign, who)
+    for who in ("eve", "fay", "gil"):
+        join(campaign, who, condition={"people": 6})
+    site.work()
+    page = ben.get(f"/c/{campaign.code}/pledge/")
+    assert "Today 2 are in. With you it would be 6" in said(page)
+    assert 'data-with-me="6"' in page.content.decode()
+
+
+def test_whoever_waits_for_what_the_form_says_is_in_at_once(
+    site: Any, launch: Any, join: Any
+) -> None:
+    """The promise of the sentence above, kept; and one more than that waits."""
+    for wanted, inside in ((6, 6), (7, 2)):
+        campaign = launch(rule={"people": 30})
+        for who in ("ben", "dora"):
+            join(campaign, who)
+        for who in ("eve", "fay", "gil"):
+            join(campaign, who, condition={"people": 6})
+        join(campaign, "hal", condition={"people": wanted})
+        site.work()
+        assert inside == Tally.objects.get(lane=campaign.lane, id=campaign.id).people
+
+
+def test_a_friends_link_waits_for_the_friend(
+    ben: Client, site: Any, launch: Any, join: Any
+) -> None:
+    campaign = launch(rule={"people": 30})
+    made = join(campaign, "dora")
+    site.work()
+    mine = ben.get(f"/p/{made['code']}/?receipt={made['receipt']}").content.decode()
+    link = f"/c/{campaign.code}/pledge/?friend={made['code']}"
+    assert f'{link}" dir="ltr"' in mine
+    assert made["receipt"] not in mine.split("friend-title")[1].split("</section>")[0]
+    form = ben.get(link).content.decode()
+    assert 'name="condition" value="pledge" checked' in form
+    assert f'name="condition_pledge" type="text" value="{made["code"]}"' in form
+    odd = ben.get(f"/c/{campaign.code}/pledge/?friend=%22%3E<b>").content.decode()
+    assert 'name="condition" value="none" checked' in odd
+
+
+def test_a_bystander_is_not_shown_the_link_for_a_friend_once_it_is_decided(
+    ben: Client, site: Any, launch: Any, join: Any
+) -> None:
+    campaign = launch(rule={"people": 1})
+    made = join(campaign, "dora")
+    site.work()
+    assert (
+        "friend=" not in ben.get(f"/p/{made['code']}/?receipt={made['receipt']}").content.decode()
+    )
