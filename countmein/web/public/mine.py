@@ -235,6 +235,7 @@ def _coming(campaign: Campaign, row: Pledge) -> dict[str, Any]:
     }
     return {
         "coming": promise(campaign, seen, now=now),
+        "may_note": campaign.starts_at is not None and row.state == "active",
         "friend_url": url,
         "share_links": share_links(campaign, words, url=url),
     }

@@ -185,3 +185,17 @@ def test_a_bystander_is_not_shown_the_link_for_a_friend_once_it_is_decided(
     assert (
         "friend=" not in ben.get(f"/p/{made['code']}/?receipt={made['receipt']}").content.decode()
     )
+
+
+def test_before_the_tip_the_appointment_is_tentative(
+    ben: Client, site: Any, launch: Any, join: Any
+) -> None:
+    soon = site_now() + timedelta(days=40)
+    campaign = launch(
+        kinds=["presence"], rule={"people": 9}, starts_at=soon.isoformat(), venue="The market"
+    )
+    made = join(campaign, "dora", kind="presence")
+    path = f"/p/{made['code']}/event.ics?receipt={made['receipt']}"
+    text = ben.get(path).content.decode()
+    assert "STATUS:TENTATIVE" in text and "SUMMARY:If enough are in" in text
+    assert path.replace("&", "&amp;") in ben.get(path.replace("event.ics", "")).content.decode()
