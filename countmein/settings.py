@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,6 +17,8 @@ SANDBOX = os.environ.get("COUNTMEIN_SANDBOX") == "1"
 SITE_URL = os.environ.get("COUNTMEIN_URL", "http://127.0.0.1:8000").rstrip("/")
 SITE_NAME = os.environ.get("COUNTMEIN_NAME", "Countmein")
 DEBUG = False
+# For those who build the site: the page of all parts in all states, at /styleguide/.
+SHOWS_STYLEGUIDE = SANDBOX and os.environ.get("COUNTMEIN_DEBUG") == "1"
 
 _UNSET_KEY = "unset-" * 10
 _key_file = os.environ.get("COUNTMEIN_SECRET_KEY_FILE")
@@ -201,6 +204,8 @@ SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")
 MAIL_FROM = os.environ.get("MAIL_FROM", f"{SITE_NAME} <hello@countmein.example>")
 DEFAULT_FROM_EMAIL = MAIL_FROM
+# Whom to write to about a weakness, told in security.txt.
+SECURITY_CONTACT = os.environ.get("SECURITY_CONTACT") or parseaddr(MAIL_FROM)[1]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 _smtp = urlsplit(SMTP_URL)
 EMAIL_HOST, EMAIL_PORT = _smtp.hostname or "127.0.0.1", _smtp.port or 25

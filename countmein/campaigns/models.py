@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
-from django.contrib.postgres.indexes import HashIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 
 from countmein.base.ids import named_uuid, uuid7
@@ -103,6 +104,12 @@ class Campaign(models.Model):
     follows = models.UUIDField(null=True, unique=True)
     created_at = models.DateTimeField()
 
+    class Meta:
+        indexes = [
+            # The search for words in titles.
+            GinIndex(SearchVector("title", config="simple"), name="campaign_words")
+        ]
+
     def __str__(self) -> str:
         return self.title
 
@@ -129,6 +136,10 @@ class StoryVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["campaign", "number"], name="one_story_per_number")
+        ]
+        indexes = [
+            # The search for words in stories.
+            GinIndex(SearchVector("text", config="simple"), name="story_words")
         ]
 
 
@@ -251,6 +262,8 @@ class Tally(LaneModel):
     sum = models.JSONField(default=dict)
     places = models.JSONField(default=dict)
     unlock = models.JSONField(null=True)
+    #: So many more people, so many whom they bring in: one pair for each step of the curve.
+    curve = models.JSONField(default=list)
 
 
 class Pledge(LaneModel):

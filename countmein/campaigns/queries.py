@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Q
 
 from countmein.base.clock import site_now
@@ -20,6 +22,7 @@ from countmein.campaigns.models import (
     Letter,
     Move,
     Pledge,
+    StoryVersion,
     Tally,
     totals_of,
 )
@@ -35,6 +38,11 @@ from countmein.payments import queries as payments
 from countmein.rules import conditions
 from countmein.rules.collection import expected_minor, minutes_left
 from countmein.rules.states import CampaignState, PledgeState
+
+#: As the index is built: words as they are written, of whatever language.
+SIMPLE: Final = "simple"
+#: More words than this are no search but a burden.
+_WORDS_SOUGHT: Final = 8
 
 
 def campaign_by_code(code: str) -> Campaign | None:
@@ -59,18 +67,41 @@ def campaigns_of(organiser: Organiser) -> list[dict[str, Any]]:
 
 
 def open_list(
-    *, state: str | None, after: str | None, limit: int
+    *, state: str | None, after: str | None, limit: int, words: str = ""
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Launched campaigns, newest first, and the code to go on after."""
+    """Launched campaigns, newest first, and the code to go on after; with `words`, those that have
+    each of them, or its beginning, in the title or a version of the story."""
     gates = Gate.objects.all_lanes().exclude(state=CampaignState.draft)
     if state is not None:
         gates = gates.filter(state=state)
     rows = Campaign.objects.filter(id__in=gates.values("id")).order_by("-id")
+    if words:
+        rows = rows.filter(_says(words))
     if after is not None:
         rows = rows.filter(id__lt=Campaign.objects.filter(code=after).values("id"))
     page = list(rows[: limit + 1])
     more = page[limit - 1].code if len(page) > limit else None
     return _cards(page[:limit]), more
+
+
+def public_paths(*, limit: int) -> list[str]:
+    """The addresses of launched campaigns on this site, newest first."""
+    gates = Gate.objects.all_lanes().exclude(state=CampaignState.draft)
+    rows = Campaign.objects.filter(id__in=gates.values("id")).order_by("-id")
+    return [f"/c/{code}/" for code in rows.values_list("code", flat=True)[:limit]]
+
+
+def _says(words: str) -> Q:
+    """Campaigns in which all words occur. No language is assumed: they come in every one."""
+    found = re.findall(r"\w+", words)[:_WORDS_SOUGHT]
+    if not found:
+        return Q(pk__in=[])
+    query = SearchQuery(" & ".join(f"{word}:*" for word in found), config=SIMPLE, search_type="raw")
+    stories = StoryVersion.objects.annotate(found=SearchVector("text", config=SIMPLE))
+    titles = Campaign.objects.annotate(found=SearchVector("title", config=SIMPLE))
+    return Q(id__in=stories.filter(found=query).values("campaign_id")) | Q(
+        id__in=titles.filter(found=query).values("id")
+    )
 
 
 def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
@@ -85,6 +116,7 @@ def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
         cards.append(
             {
                 **_terms(row),
+                "launched_at": row.created_at,
                 "state": gate.state,
                 "accepting": is_accepting(gate, now=now),
                 "tally": tally_json(row, tally),
@@ -164,6 +196,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
+        "curve": tally.curve,
         **money_view(campaign, tally),
         **plan_b_view(campaign, gate),
         "topup_until": gate.topup_until,

@@ -52,6 +52,18 @@ _ROUTES: Final = tuple(
         (_READ, rf"/c/{_CODE}/(?:\?.*)?", Route(is_shared=True)),
         (_READ, rf"/api/v1/campaigns/{_CODE}", Route(is_shared=True)),
         (_READ, r"/(?:how/)?(?:\?.*)?", Route(is_shared=True)),
+        (
+            _READ,
+            rf"/c/{_CODE}/(?:share\.png|qr\.svg)(?:\?.*)?",
+            Route(is_shared=True, sheds_at=Level.IMAGES),
+        ),
+        (_READ, rf"/c/{_CODE}/poster/", Route(is_shared=True, sheds_at=Level.REPORTS)),
+        (_READ, rf"/embed/{_CODE}/(?:\?.*)?", Route(is_shared=True, sheds_at=Level.IMAGES)),
+        (
+            _READ,
+            r"/(?:feed/|sitemap\.xml|robots\.txt|\.well-known/security\.txt)",
+            Route(is_shared=True, sheds_at=Level.LISTS),
+        ),
         (_READ, rf"/c/{_CODE}/meter/", Route(is_shared=True, sheds_at=Level.STATISTICS)),
         (
             _READ,

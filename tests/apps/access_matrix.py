@@ -88,6 +88,31 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "": [("GET", "/", EVERYBODY)],
     "campaigns/": [("GET", "/campaigns/", EVERYBODY)],
     "how/": [("GET", "/how/", EVERYBODY)],
+    "feed/": [("GET", "/feed/", EVERYBODY)],
+    "sitemap.xml": [("GET", "/sitemap.xml", EVERYBODY)],
+    "robots.txt": [("GET", "/robots.txt", EVERYBODY)],
+    ".well-known/security.txt": [("GET", "/.well-known/security.txt", EVERYBODY)],
+    ".well-known/change-password": [
+        ("GET", "/.well-known/change-password", Row(302, 302, 302, 302)),
+    ],
+    "c/<code>/share.png": [
+        ("GET", "/c/{code}/share.png", EVERYBODY),
+        ("GET", "/c/{draft}/share.png", NOBODY),
+    ],
+    "c/<code>/qr.svg": [
+        ("GET", "/c/{code}/qr.svg", EVERYBODY),
+        ("GET", "/c/{draft}/qr.svg", NOBODY),
+    ],
+    "c/<code>/poster/": [
+        ("GET", "/c/{code}/poster/", EVERYBODY),
+        ("GET", "/c/{draft}/poster/", NOBODY),
+    ],
+    "embed/<code>/": [
+        ("GET", "/embed/{code}/", EVERYBODY),
+        ("GET", "/embed/{draft}/", NOBODY),
+    ],
+    # For those who build the site, who ask for it: elsewhere there is no such page.
+    "styleguide/": [("GET", "/styleguide/", NOBODY)],
     "language/": [("POST", "/language/", Row(302, 302, 302, 302))],
     "c/<code>/": [
         ("GET", "/c/{code}/", EVERYBODY),

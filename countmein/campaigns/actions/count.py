@@ -22,6 +22,7 @@ from countmein.campaigns.uncounted import forget
 from countmein.campaigns.waitlist import waitlisted_people
 from countmein.rules import conditions
 from countmein.rules.conditions import Condition
+from countmein.rules.running import Running
 from countmein.rules.states import CampaignState, Latch
 from countmein.rules.tipping import Verdict, judge
 
@@ -31,6 +32,8 @@ Answered = TypeVar("Answered")
 _MOVED_UNDER_GATE = 1000
 #: How often the marking of many crowds is tried without the gate before it is done under it.
 _TRIES = 3
+#: No more thresholds than this are looked at for the tipping curve: a picture shows no more.
+_CURVE_STEPS = 64
 
 
 class TooManyMoves(Exception):
@@ -200,11 +203,23 @@ def _look_ahead(campaign: Campaign, mine: Turn, tally: Tally) -> None:
         "more_people": unlock.more_people,
         "brings_people": unlock.brings_people,
     }
+    tally.curve = _curve(campaign, book.running)
     accepted = book.running.people_of(book.core)
     tally.waitlisted_people = waitlisted_people(campaign, tally, accepted_people=accepted)
     tally.outlook_round = tally.round
-    tally.save(update_fields=["unlock", "waitlisted_people", "outlook_round"])
+    tally.save(update_fields=["unlock", "curve", "waitlisted_people", "outlook_round"])
     mine.book = book
+
+
+def _curve(campaign: Campaign, running: Running[uuid.UUID]) -> list[list[int]]:
+    """The tipping curve, far enough to show where the rule's people come together."""
+    if not running.waiting_people:
+        return []
+    atoms = conditions.atoms(rule_of(campaign))
+    wanted = max((atom.n for atom in atoms if isinstance(atom, conditions.People)), default=0)
+    missing = max(wanted - running.totals.people, running.waiting_people, 1)
+    rungs = running.curve(limit=missing, steps_at_most=_CURVE_STEPS)
+    return [[rung.more_people, rung.brings_people] for rung in rungs]
 
 
 def _add_totals(campaign: Campaign, news: Sequence[News]) -> None:

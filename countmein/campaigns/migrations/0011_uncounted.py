@@ -7,7 +7,7 @@ import countmein.base.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("campaigns", "0009_privacy_by_mailbox"),
+        ("campaigns", "0010_privacy_moderation"),
     ]
 
     operations = [
