@@ -133,10 +133,9 @@ LOGIN_URL = "/account/login/"
 LOGIN_REDIRECT_URL = "/organise/"
 
 LANGUAGE_CODE = "en-gb"
-# The languages that visitors are offered. Only English has its words yet; the others show the
-# layout and the numbers of the language, for those who translate.
+# The languages that visitors are offered.
 _NAMES = {"en-gb": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "ar": "العربية"}
-_OFFERED = os.environ.get("COUNTMEIN_LANGUAGES", "en-gb").split(",")
+_OFFERED = os.environ.get("COUNTMEIN_LANGUAGES", "en-gb,de,fr,es,ar").split(",")
 LANGUAGES = [(code, name) for code, name in _NAMES.items() if code in _OFFERED]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True

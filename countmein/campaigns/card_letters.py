@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from countmein.campaigns.links import campaign_url, manage_url, secure_url
 from countmein.campaigns.mandate import latest_charge_at
 from countmein.campaigns.models import Campaign, Pledge
-from countmein.campaigns.wording import instant_text, money_text
+from countmein.campaigns.wording import instant_text, money_text, month_text
 from countmein.outreach.actions import Letterhead
 from countmein.payments.models import Charge, Mandate
 from countmein.rules.dunning import LADDER, TRIES, Decline
@@ -52,7 +51,7 @@ def expiring_letter(campaign: Campaign, pledge: Pledge, mandate: Mandate | None)
     card = mandate.card_last4 if mandate else ""
     facts = [(_("Latest charge"), instant_text(latest_charge_at(campaign), campaign))]
     if mandate and mandate.card_expires_on:
-        until = date_format(mandate.card_expires_on, "F Y")
+        until = month_text(mandate.card_expires_on)
         facts.insert(0, (_("Card ending in %(digits)s") % {"digits": card}, until))
     return Letterhead(
         subject=_("Your card will expire: %(title)s") % {"title": campaign.title},

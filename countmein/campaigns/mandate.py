@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from countmein.base.clock import site_now
 from countmein.campaigns.changes import parts_of
@@ -90,10 +91,14 @@ def transfer_words(campaign: Campaign, pledge: Pledge, condition: Any) -> str:
     if pledge.more:
         facts["amount"] = _("at most %(amount)s, as one sum of the parts that come in,") % facts
     promise = (
-        _(
+        ngettext(
+            "You promise to transfer %(amount)s for “%(title)s” within %(days)s day after we ask "
+            "you to, only if %(rule)s come together, on %(latest)s at the latest. You count at "
+            "once, on your word: others rely on it.",
             "You promise to transfer %(amount)s for “%(title)s” within %(days)s days after we ask "
             "you to, only if %(rule)s come together, on %(latest)s at the latest. You count at "
-            "once, on your word: others rely on it."
+            "once, on your word: others rely on it.",
+            campaign.transfer_days or 1,
         )
         % facts
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol, assert_never
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
-from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext, pgettext
 
 from countmein.campaigns.models import Campaign, Tally, totals_of
@@ -75,13 +75,27 @@ def missing_words(campaign: Campaign, tally: Tally | None) -> str:
     rule = conditions.parse(campaign.rule, path="rule", pledges_allowed=False)
     seen = totals_of(tally) if tally else Aggregates.zero()
     gaps = conditions.gaps(rule, seen)
-    return ", ".join(gap_text(gap, currency=campaign.currency) for gap in gaps)
+    return list_text([gap_text(gap, currency=campaign.currency) for gap in gaps])
+
+
+def list_text(parts: Sequence[str]) -> str:
+    """Several things one after the other, as the language strings them together."""
+    return format_list(list(parts), style="unit", locale=_locale()) if parts else ""
 
 
 def instant_text(at: datetime, campaign: Campaign) -> str:
     """An instant in the campaign's own time zone, with the zone's name."""
-    local = at.astimezone(ZoneInfo(campaign.timezone))
-    return f"{date_format(local, 'DATETIME_FORMAT')} ({campaign.timezone})"
+    local, words = at.astimezone(ZoneInfo(campaign.timezone)), _locale()
+    return gettext("%(day)s, %(time)s (%(zone)s)") % {
+        "day": format_date(local.date(), format="long", locale=words),
+        "time": format_time(local.time(), format="short", locale=words),
+        "zone": campaign.timezone,
+    }
+
+
+def month_text(day: date) -> str:
+    """The month until whose end a card is good."""
+    return str(format_skeleton("yMMMM", day, locale=_locale()))
 
 
 def condition_text(condition: Condition, *, currency: str) -> str:
@@ -267,5 +281,5 @@ def _listed(condition: All | AnyOf | Some, inner: Sequence[str]) -> str:
         case Some(at_least=m):
             return gettext("%(count)s of these: %(list)s") % {
                 "count": number_text(m),
-                "list": "; ".join(inner),
+                "list": list_text(inner),
             }

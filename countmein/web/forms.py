@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.numbers import get_decimal_symbol
 from django.http import QueryDict
 from django.utils.translation import gettext
 from pydantic import ValidationError
 
 from countmein.rules.conditions import MAX_NUMBER
 from countmein.rules.money import MoneyRefused, decimal_text, exponent, parse_minor
+from countmein.web.fault_words import fault_words
+from countmein.web.templatetags.words import locale
 
 _HOURS: Final = re.compile(r"([0-9]{1,5})(?::([0-5][0-9]))?")
 _WHOLE: Final = re.compile(r"[0-9]{1,13}")
@@ -46,7 +50,7 @@ class Filled:
 
     def whole(self, name: str) -> int | None:
         """Read a whole number of at least 1; None, with a fault noted, if it is not one."""
-        text = self.said(name).replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
+        text = _typed_number(self.said(name))
         if _WHOLE.fullmatch(text) and 1 <= int(text) <= MAX_NUMBER:
             return int(text)
         self.blame(name, gettext("Write a whole number, such as 25."))
@@ -55,19 +59,20 @@ class Filled:
     def minor(self, name: str, currency: str) -> int | None:
         """Read an amount of money in minor units; None, with a fault noted, if it is not one."""
         try:
-            amount_minor = parse_minor(self.said(name).replace(" ", ""), currency)
+            amount_minor = parse_minor(_pointed(_typed_number(self.said(name))), currency)
         except MoneyRefused:
             amount_minor = 0
         if 1 <= amount_minor <= MAX_NUMBER:
             return amount_minor
-        example = {0: "1200", 3: "12.500"}.get(exponent(currency), "12.50")
-        words = gettext("Write an amount such as %(example)s, with a point for the decimals.")
-        self.blame(name, words % {"example": example})
+        digits = exponent(currency)
+        example = {0: "1200", 3: "12.500"}.get(digits, "12.50")
+        words = gettext("Write an amount such as %(example)s.")
+        self.blame(name, words % {"example": example.replace(".", _decimal_sign())})
         return None
 
     def minutes(self, name: str) -> int | None:
         """Read hours and minutes as minutes; None, with a fault noted, if they are not."""
-        match = _HOURS.fullmatch(self.said(name))
+        match = _HOURS.fullmatch(_typed_number(self.said(name)))
         minutes = int(match[1]) * 60 + int(match[2] or 0) if match else 0
         if minutes >= 1:
             return minutes
@@ -106,14 +111,36 @@ class Filled:
 
     def blame_body(self, refused: ValidationError, fields: Mapping[str, str]) -> None:
         """Turn what a body refused into faults of the fields that filled it."""
-        for error in refused.errors(include_url=False, include_context=False, include_input=False):
-            self.blame_path(".".join(str(part) for part in error["loc"]), error["msg"], fields)
+        for error in refused.errors(include_url=False, include_input=False):
+            own_path = error.get("ctx", {}).get("path", "")
+            words = fault_words(error["type"], path=own_path, bounds=error.get("ctx"))
+            self.blame_path(".".join(str(part) for part in error["loc"]), words, fields)
 
     def blame_path(self, path: str, words: str, fields: Mapping[str, str]) -> None:
         """Blame the field whose path is the longest beginning of this one."""
         known = [start for start in fields if path.startswith(start)]
         name = fields[max(known, key=len)] if known else "form"
         self.blame(name, words)
+
+
+def _typed_number(text: str) -> str:
+    """A number as it was typed, in the digits that we read: any script's, without the gaps."""
+    return "".join(
+        str(unicodedata.decimal(letter, letter)) for letter in text if not letter.isspace()
+    )
+
+
+def _pointed(text: str) -> str:
+    """An amount with a point for the decimals, where the language writes another sign."""
+    sign = _decimal_sign()
+    # A sign that occurs twice, or beside a point, separates thousands: nobody guesses at money.
+    if text.count(sign) == 1 and "." not in text and text.partition(sign)[2]:
+        return text.replace(sign, ".")
+    return text.replace("\u066b", ".")
+
+
+def _decimal_sign() -> str:
+    return str(get_decimal_symbol(locale()))
 
 
 def hours_text(minutes: int) -> str:

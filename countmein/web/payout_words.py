@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
+from functools import reduce
 from typing import Any, Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from countmein.base.clock import site_now
@@ -156,7 +158,9 @@ def stage_words(campaign: Campaign) -> str:
         return gettext("The money is paid out in one part, once everything is collected.")
     words = gettext("%(first)s is paid now, %(rest)s once the backers accept a proof, by %(day)s.")
     day = instant(terms.proof_by, campaign.timezone)
-    then = gettext(" and then ").join(rest)
+    then = reduce(
+        lambda one, next: gettext("%(one)s, then %(next)s") % {"one": one, "next": next}, rest
+    )
     return words % {"first": first, "rest": then, "day": day}
 
 
@@ -165,14 +169,16 @@ def refund_words(campaign: Campaign) -> str:
     terms = terms_of(campaign)
     if not terms.holdback_bp or not terms.refund_days:
         return ""
-    words = gettext("%(share)s of it is held back for refunds for %(days)s days.")
+    words = ngettext(
+        "%(share)s of it is held back for refunds for %(days)s day.",
+        "%(share)s of it is held back for refunds for %(days)s days.",
+        terms.refund_days,
+    )
     return words % {"share": _percent(terms.holdback_bp), "days": number(terms.refund_days)}
 
 
 def _percent(bp: int) -> str:
-    whole, rest = divmod(bp, 100)
-    digits = f"{whole}.{rest:02d}".rstrip("0").rstrip(".") if rest else str(whole)
-    return gettext("%(n)s %%") % {"n": digits}
+    return gettext("%(n)s %%") % {"n": number(Decimal(bp) / 100)}
 
 
 def upload_of(request: Any, form: Filled, name: str) -> Upload | None:

@@ -20,6 +20,7 @@ from countmein.campaigns.bodies import CampaignBody
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.terms import Fault
 from countmein.rules.money import EXPONENT_OF, decimal_text
+from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled, amount_field, without_blanks
 from countmein.web.organise import payout_form, plan_form
 from countmein.web.templatetags.words import locale
@@ -104,19 +105,6 @@ _FIELDS: Final = {
     **payout_form.FIELDS,
     "transfer_days": "transfer_days",
 }
-_FAULTS: Final[dict[str, str | Promise]] = {
-    "in_the_past": _("This day is over. The deadline lies ahead."),
-    "too_far": _("At most five years ahead."),
-    "out_of_order": _("It ends after it starts."),
-    "beyond_cap": _("The rule asks for more than the most you take in."),
-    "unknown_kind": _("The campaign does not take this."),
-    "unknown_place": _("This place is not in your list of places."),
-    "already_launched": _("After the launch only the story can change."),
-    "transfers_not_offered": _(
-        "Transfers are in euros, for money or a purchase, and only if this site has a bank account."
-    ),
-    "missing": _("This is needed."),
-}
 
 
 def first_filled(template: Template, *, timezone: str) -> Filled:
@@ -170,12 +158,7 @@ def body_of(form: Filled, *, kept: Mapping[str, Any] | None = None) -> CampaignB
 def blame(form: Filled, errors: Sequence[Fault]) -> None:
     """Say in the form what the verb refused, in words."""
     for fault in errors:
-        form.blame_path(fault.path, fault_words(fault), _FIELDS)
-
-
-def fault_words(fault: Fault) -> str:
-    """Say in words what is wrong with the terms."""
-    return str(_FAULTS.get(fault.reason) or fault.detail)
+        form.blame_path(fault.path, fault_words(fault.reason, path=fault.path), _FIELDS)
 
 
 def fault_field(fault: Fault) -> str:

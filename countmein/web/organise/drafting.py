@@ -22,6 +22,7 @@ from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.rehearse import Rehearsal, Scene, rehearse
 from countmein.campaigns.terms import TermsRefused
 from countmein.members.models import Organiser
+from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled
 from countmein.web.languages import spoken
 from countmein.web.meter import bars
@@ -158,7 +159,7 @@ def do_launch(request: HttpRequest, code: str) -> HttpResponse:
         launch(campaign=campaign)
     except TermsRefused as refused:
         faults = {
-            campaign_form.fault_field(fault): campaign_form.fault_words(fault)
+            campaign_form.fault_field(fault): fault_words(fault.reason, path=fault.path)
             for fault in refused.errors
         }
         context = {

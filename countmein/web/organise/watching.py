@@ -27,6 +27,7 @@ from countmein.campaigns.terms import TermsRefused
 from countmein.outreach.models import Delivery
 from countmein.payments.queries import progress
 from countmein.rules.states import CAMPAIGN_MOVES, CampaignState
+from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled
 from countmein.web.organise.carrying import carrying_part
 from countmein.web.organise.drafting import own_campaign
@@ -80,7 +81,7 @@ def story(request: HttpRequest, code: str) -> HttpResponse:
     except ValidationError as refused:
         form.blame_body(refused, {"story": "story"})
     except TermsRefused as refused:
-        form.blame("story", refused.errors[0].detail)
+        form.blame("story", fault_words(refused.errors[0].reason))
     if form.faults:
         context = {"campaign": campaign, "form": form}
         return render(request, "organise/story.html", context, status=422)

@@ -137,9 +137,19 @@ def _charging_text(minutes: int | None) -> str:
     if minutes <= 1:
         return gettext("Cards are being charged: about a minute.")
     if minutes < 120:
-        return gettext("Cards are being charged: about %(n)s minutes.") % {"n": number(minutes)}
-    hours = number(-(-minutes // 60))
-    return gettext("Cards are being charged: about %(n)s hours.") % {"n": hours}
+        words = ngettext(
+            "Cards are being charged: about %(n)s minute.",
+            "Cards are being charged: about %(n)s minutes.",
+            minutes,
+        )
+        return words % {"n": number(minutes)}
+    hours = -(-minutes // 60)
+    words = ngettext(
+        "Cards are being charged: about %(n)s hour.",
+        "Cards are being charged: about %(n)s hours.",
+        hours,
+    )
+    return words % {"n": number(hours)}
 
 
 def _caps(campaign: Campaign) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from countmein.campaigns.models import Campaign
 from countmein.campaigns.transfers import takes_transfers
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.pledging import PledgeRefused, Reason
+from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled, amount_field, without_blanks
 from countmein.web.public.plan_words import choices, fallback_of
 
@@ -185,7 +186,7 @@ def refuse(form: Filled, refused: PledgeRefused) -> None:
 
 def refusal_words(refused: PledgeRefused) -> str:
     """Say in words why the verb refused."""
-    return str(REFUSALS.get(refused.reason) or refused.detail or refused.reason)
+    return str(REFUSALS.get(refused.reason) or fault_words(refused.reason))
 
 
 def fields_of(campaign: Campaign, form: Filled) -> dict[str, Any]:

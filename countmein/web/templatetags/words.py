@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import nh3
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_name
 from babel.numbers import format_decimal
 from django import template
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from markdown_it import MarkdownIt
@@ -144,8 +146,8 @@ def locale() -> Locale:
 
 
 @register.filter
-def number(value: int) -> str:
-    """Write a whole number with the separators of the reader's language."""
+def number(value: int | Decimal) -> str:
+    """Write a number with the separators of the reader's language."""
     return str(format_decimal(value, locale=locale()))
 
 
@@ -184,10 +186,16 @@ def short_instant(at: datetime | None, zone: str = "UTC") -> str:
 
 @register.filter
 def relative(at: datetime, now: datetime) -> str:
-    """Say how far an instant is from `now`, in its two largest units."""
-    if at > now:
-        return gettext("in %(time)s") % {"time": timeuntil(at, now)}
-    return gettext("%(time)s ago") % {"time": timesince(at, now)}
+    """Say how far an instant is from `now`, in one unit; never as less than there is to wait."""
+    # In days up to two weeks, in hours up to two days: "in 2 days" is not said of 30 hours.
+    words = format_timedelta(at - now, add_direction=True, threshold=2, locale=locale())
+    return str(words)
+
+
+@register.filter
+def gaps(missing: Sequence[Mapping[str, Any]]) -> str:
+    """Say what a rule still lacks, one thing after the other."""
+    return wording.list_text([gap["text"] for gap in missing])
 
 
 @register.filter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.utils.translation import override
 
 from countmein.web.forms import Filled, amount_field
 
@@ -31,11 +32,31 @@ def test_an_amount_is_read_with_the_decimals_of_its_currency(
     assert {} == form.faults
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5", "12,50", "12.505", "1e3", "ten", "9" * 40, "١٢"])
+@pytest.mark.parametrize("text", ["", "0", "-5", "12,50", "12.505", "1e3", "ten", "9" * 40])
 def test_an_amount_that_could_mean_two_things_is_refused(text: str) -> None:
     form = filled(amount=text)
     assert form.minor("amount", "GBP") is None
     assert "amount" in form.faults
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "minor"),
+    [
+        ("de", "12,50", 1250),
+        ("de", "12.50", 1250),
+        ("fr", "1 200,5", 120050),
+        ("ar", "١٢٫٥٠", 1250),
+        ("ar", "١٢", 1200),
+        ("de", "1.200,50", None),  # which of the two is the decimal sign?
+        ("de", "1,200", None),
+        ("en-gb", "12,50", None),
+    ],
+)
+def test_an_amount_is_read_as_the_language_writes_it(
+    language: str, text: str, minor: int | None
+) -> None:
+    with override(language):
+        assert minor == filled(amount=text).minor("amount", "EUR")
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("2", 120), ("2:30", 150), ("0:05", 5)])

@@ -83,7 +83,7 @@ def test_money_with_a_condition_and_a_second_part(site: Any, ben: Client, launch
 @pytest.mark.parametrize(
     ("fields", "kept", "fault"),
     [
-        ({"amount_money": "12,50"}, "12,50", "Write an amount such as 12.50"),
+        ({"amount_money": "12,50"}, "12,50", "Write an amount such as 12.50."),
         ({"amount_money": ""}, "ben@example.org", "Write an amount"),
         ({"email": ""}, "10.00", "Write your e-mail address."),
         ({"email": "no-address"}, "no-address", "e-mail"),
