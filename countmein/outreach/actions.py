@@ -122,27 +122,37 @@ def send() -> None:
 
 
 def _send(claim: Callable[[], list[Delivery]]) -> None:
-    """Send for a turn: over one line, and over more side by side while there are many."""
+    """Send for a turn: over one line, and over more side by side once there are many."""
     ends = time.monotonic() + TURN_SECONDS
+
+    def next_batch() -> list[Delivery]:
+        return claim() if time.monotonic() < ends else []
+
+    batch = next_batch()
+    while 0 < len(batch) < BATCH:
+        _hand_over(batch)
+        batch = next_batch()
+    if batch:
+        _side_by_side(batch, next_batch)
+
+
+def _side_by_side(batch: list[Delivery], next_batch: Callable[[], list[Delivery]]) -> None:
+    """Send this batch and all that follow; each line takes batches of its own."""
 
     def line(batch: list[Delivery]) -> None:
         while batch:
             _hand_over(batch)
-            batch = claim() if time.monotonic() < ends else []
+            batch = next_batch()
 
     def further_line() -> None:
         try:
-            line(claim())
+            line(next_batch())
         finally:
             connections.close_all()
 
-    first = claim()
-    if len(first) < BATCH:
-        line(first)
-        return
     with ThreadPoolExecutor(_LINES - 1) as pool:
         others = [pool.submit(further_line) for _ in range(_LINES - 1)]
-        line(first)
+        line(batch)
         for done in others:
             done.result()
 
