@@ -192,6 +192,11 @@ BANK_IBAN = os.environ.get("BANK_IBAN", "NL41MOCK0000000001" if SANDBOX else "")
 BANK_BIC = os.environ.get("BANK_BIC", "")
 BANK_NAME = os.environ.get("BANK_NAME", SITE_NAME)
 
+# How many days the details of members are kept: of what came to nothing (unconfirmed, withdrawn,
+# let go), and of what came about, counted from the end of the campaign.
+UNCONFIRMED_DAYS = int(os.environ.get("UNCONFIRMED_DAYS", "30"))
+DETAILS_DAYS = int(os.environ.get("DETAILS_DAYS", "180"))
+
 SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")
 MAIL_FROM = os.environ.get("MAIL_FROM", f"{SITE_NAME} <hello@countmein.example>")

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+#: SQL for a new id of each row, a UUIDv7 (RFC 9562) as `base.ids` makes them: for rows that the
+#: database makes by itself.
+NEW_ID: Final = (
+    "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')"
+    " || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid"
+)
 
 
 def array(values: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from django.db import connection
 from countmein.base.arrays import array
 from countmein.campaigns.changes import Part
 from countmein.campaigns.models import Campaign, Gate, Pledge
+from countmein.campaigns.newcomers import seal_newcomer
 from countmein.campaigns.pledge_terms import Draft
 from countmein.rules.failure import Fallback
 
@@ -110,7 +111,7 @@ def _values(draft: Draft) -> tuple[str, ...]:
         _more(more) if more else "[]",
         person.mailbox,
         str(person.contact_id),
-        json.dumps({"address": person.address, "name": person.name, "language": person.language}),
+        seal_newcomer(draft.id, person),
         "true" if body.public_name else "false",
         draft.payment_method,
         str(body.fallback or Fallback.refund),

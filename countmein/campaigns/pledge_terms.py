@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from countmein.base.ids import uuid7
+from countmein.base.ids import keyed_digest, uuid7
 from countmein.campaigns.bodies import PartBody, PledgeBody
 from countmein.campaigns.changes import Part
 from countmein.campaigns.kinds import BANK_TRANSFER, KINDS, is_charged
@@ -34,6 +34,11 @@ from countmein.rules.pledging import (
 from countmein.rules.states import Confirm, PledgeState
 
 
+def keyed_body_digest(bare: str) -> str:
+    """A body's digest as it is kept; its first letter tells it from a bare one."""
+    return "k" + keyed_digest("pledge-body", bare)[:63]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PledgeRequest:
     """One pledge as it came through a door, with the key its sender will repeat it by."""
@@ -44,9 +49,13 @@ class PledgeRequest:
 
     @cached_property
     def digest(self) -> str:
-        """What makes two bodies the same: their JSON, whatever its spelling."""
+        """What makes two bodies the same: their JSON, whatever its spelling.
+
+        Keyed, for there is an address in it: who said this could be guessed from a bare hash.
+        """
         said = self.body.model_dump(mode="json", exclude_none=True)
-        return hashlib.sha256(canonical.canonical_json(said).encode()).hexdigest()
+        bare = hashlib.sha256(canonical.canonical_json(said).encode()).hexdigest()
+        return keyed_body_digest(bare)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,12 +23,14 @@ from countmein.campaigns.models import (
     Tally,
     totals_of,
 )
+from countmein.campaigns.newcomers import newcomer_of
 from countmein.campaigns.own_pledge import pledge_by_code
 from countmein.campaigns.payouts import terms_of
 from countmein.campaigns.plan_queries import plan_b_view
 from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
-from countmein.members.models import Contact, Organiser
+from countmein.members import contacts
+from countmein.members.models import Organiser
 from countmein.payments import queries as payments
 from countmein.rules import conditions
 from countmein.rules.collection import expected_minor, minutes_left
@@ -238,7 +240,7 @@ def pledges_listing(
             "id", flat=True
         )
     )
-    names = names_of(page)
+    names = names_of(page) if is_revealed(campaign) else {}
     return [
         {
             "code": row.code,
@@ -255,22 +257,27 @@ def pledges_listing(
     ], more
 
 
+def is_revealed(campaign: Campaign) -> bool:
+    """Whether names may be shown that their owners let be shown: where it is dangerous to be the
+    first, nobody sees any before the tip, not even the organiser."""
+    return campaign.reveal != "on_tip" or gate_of(campaign).tipped_at is not None
+
+
 def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
     """The names of those among these pledges who chose to be named, by pledge."""
     keys = {row.id: (row.person_lane, row.contact_id) for row in rows if row.public_name}
-    # A key of several columns is looked up in a list; Django takes no set there.
-    found = Contact.objects.filter(pk__in=list(keys.values())).values_list("lane", "id", "name")
-    names = {(lane, contact): name for lane, contact, name in found}
+    names = contacts.names(keys.values())
     # Who has just come is not among the members yet.
-    names |= {keys[row.id]: row.newcomer["name"] for row in rows if row.newcomer and row.id in keys}
+    for row in rows:
+        if row.id in keys and (newcomer := newcomer_of(row)) is not None:
+            names[keys[row.id]] = newcomer.name
     return {id: names[key] for id, key in keys.items() if names.get(key)}
 
 
 def public_people(campaign: Campaign, *, limit: int = 50) -> list[str]:
     """The latest names of those who are in and chose to be named; none before the tip where the
     campaign reveals on tip."""
-    gate = gate_of(campaign)
-    if campaign.reveal == "on_tip" and gate.tipped_at is None:
+    if not is_revealed(campaign):
         return []
     inside = Crowd.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, is_in=True

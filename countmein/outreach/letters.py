@@ -13,14 +13,14 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from icalendar import Calendar, Event
 
-from countmein.members.models import Contact
+from countmein.members.contacts import Reachable
 from countmein.outreach.channels import Attachment, Mail
 from countmein.outreach.models import Delivery
 
 
-def mail_of(delivery: Delivery, *, contact: Contact | None) -> Mail:
+def mail_of(delivery: Delivery, *, contact: Reachable | None) -> Mail:
     """Lay out a delivery for its reader; the same row always gives the same mail."""
-    letter = delivery.letter
+    letter = delivery.said
     with translation.override(delivery.language):
         context = {
             "letter": letter,

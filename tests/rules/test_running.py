@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from countmein.rules.clearing import Crowd, Outcome, clear, unlock
 from countmein.rules.conditions import Aggregates, Condition, People, Places, PledgeIn, Sum
 from countmein.rules.running import Moved, Running
-from tests.rules.crowds import CODES, KINDS, MODEST, PLACES, condition, maybe_condition
-from tests.rules.test_incremental import wish
+from tests.rules.crowds import CODES, KINDS, MODEST, PLACES, condition, maybe_condition, wish
 
 
 @dataclass

@@ -18,10 +18,11 @@ from countmein.campaigns.books import News, Turn, turn
 from countmein.campaigns.gates import close_round, hold
 from countmein.campaigns.models import Campaign, Gate, Tally, totals_of
 from countmein.campaigns.moves import announce, move
+from countmein.campaigns.uncounted import forget
 from countmein.campaigns.waitlist import waitlisted_people
 from countmein.rules import conditions
 from countmein.rules.conditions import Condition
-from countmein.rules.states import COUNTED, CampaignState, Latch
+from countmein.rules.states import CampaignState, Latch
 from countmein.rules.tipping import Verdict, judge
 
 Answered = TypeVar("Answered")
@@ -143,6 +144,7 @@ def catch_up(campaign: Campaign, mine: Turn) -> Tally:
         recount(campaign, mine, tally, open_round=open_round)
         if tally.outlook_round < tally.round:
             _look_ahead(campaign, mine, tally)
+        forget(lane=tally.lane, campaign_id=tally.id, round=tally.round)
     return tally
 
 
@@ -243,29 +245,3 @@ def _mark(campaign: Campaign, ids: Collection[uuid.UUID], is_in: bool) -> None:
                 "UPDATE campaigns_crowd SET is_in = %s WHERE lane = %s AND id = ANY(%s)",
                 [is_in, campaign.lane, sorted(ids)],
             )
-
-
-def uncounted(*, pause_seconds: float = 0) -> list[uuid.UUID]:
-    """Campaigns in which something has changed since their last count, or looks ahead are due.
-
-    One that was counted within the pause is left until that is over: a crowd that pours in is
-    counted once a second, a single pledge at once. One that was counted in the future was so
-    before the database's clock was set back.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT g.id FROM campaigns_gate g
-            LEFT JOIN campaigns_tally t ON t.lane = g.lane AND t.id = g.id
-            WHERE g.state = ANY(%(counted)s)
-              AND (t.counted_at IS NULL
-                   OR t.counted_at <= clock_timestamp() - make_interval(secs => %(pause)s)
-                   OR t.counted_at > clock_timestamp())
-              AND (EXISTS (SELECT FROM campaigns_change c WHERE c.lane = g.lane
-                           AND c.campaign_id = g.id AND c.round = g.round)
-                   OR g.round > 1 + coalesce(t.round, 0)
-                   OR t.outlook_round < t.round)
-            """,
-            {"counted": sorted(COUNTED), "pause": pause_seconds},
-        )
-        return [campaign_id for (campaign_id,) in cursor.fetchall()]

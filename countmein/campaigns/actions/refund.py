@@ -12,10 +12,10 @@ from django.db.models import Q
 
 from countmein.base.jobs import defer
 from countmein.campaigns.actions.tell import refund_topic, tell
-from countmein.campaigns.changes import accepted_parts, leaves_core
+from countmein.campaigns.changes import accepted_parts, leaves_core, write_changes
 from countmein.campaigns.gates import free_places, hold
 from countmein.campaigns.kinds import price_by_kind
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.waitlist import amounts
 from countmein.payments.actions.refunding import want_refunds
 from countmein.payments.left import left_of
@@ -60,14 +60,14 @@ def _refund_out(
 
 def _lose_parts(gate: Gate, row: Pledge, out: Collection[uuid.UUID]) -> None:
     """The further parts that are out leave the core; the person stays in."""
-    Change.objects.bulk_create(leaves_core(gate, row))
+    write_changes(gate, leaves_core(gate, row))
     row.more = [
         {**said, "is_in": said["is_in"] and uuid.UUID(said["crowd_id"]) not in out}
         for said in row.more
     ]
     row.accepted = amounts(accepted_parts(row))
     row.save(update_fields=["more", "accepted"])
-    Change.objects.bulk_create(leaves_core(gate, row, sign=1))
+    write_changes(gate, leaves_core(gate, row, sign=1))
 
 
 def refund_everybody(campaign: Campaign, *, reason: str) -> bool:
@@ -145,7 +145,7 @@ def read_refunds(campaign: Campaign) -> bool:
             state=PledgeState.refunded, round=gate.round
         )
         if gate.state in COUNTED:
-            Change.objects.bulk_create(c for row in rows for c in leaves_core(gate, row))
+            write_changes(gate, (c for row in rows for c in leaves_core(gate, row)))
         free_places(gate, [row.accepted for row in rows])
         told: dict[str, list[str]] = {}
         # What a lost dispute took back is told by the member's own bank, and what a failure or a

@@ -34,7 +34,8 @@ from countmein.campaigns.models import (
     Tally,
     Ticket,
 )
-from countmein.members.models import Contact, Member
+from countmein.members import contacts
+from countmein.members.models import ERASED, UNLINKED, Contact, Member
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
 from countmein.payments.models import BANK, Charge, ChargeState, Mandate, MandateState, Refund
@@ -57,14 +58,25 @@ def tell(campaign_id: str, topic: str, pledge_ids: list[str]) -> None:
     _tell(Campaign.objects.get(id=uuid.UUID(campaign_id)), topic, pledge_ids)
 
 
+def tell_some(campaign: Campaign, *, topic: str, ids: Sequence[uuid.UUID]) -> None:
+    """Have a letter about `topic` queued for each of these pledges, a slice a job.
+
+    Call in the transaction that turns them.
+    """
+    for start in range(0, len(ids), SLICE):
+        some = [str(id) for id in ids[start : start + SLICE]]
+        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=some)
+
+
 def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
     rows = list(
         Pledge.objects.filter(lane=campaign.lane, id__in=[uuid.UUID(i) for i in pledge_ids])
     )
+    rows = [row for row in rows if row.contact_id not in (ERASED, UNLINKED)]
     enrol_newcomers(rows)
     if topic == "confirm":
         rows = _within_allowance(rows)
-    languages = _languages(rows)
+    languages = contacts.languages((row.person_lane, row.contact_id) for row in rows)
     background = _Background(campaign, rows)
     posts = []
     for row in rows:
@@ -197,16 +209,6 @@ def refund_topic(refund: Refund) -> str:
     return f"refunded_{refund.reason}{stage}"
 
 
-def _languages(rows: Sequence[Pledge]) -> dict[tuple[int, uuid.UUID], str]:
-    keys = [(row.person_lane, row.contact_id) for row in rows]
-    return {
-        (lane, contact): language
-        for lane, contact, language in Contact.objects.filter(pk__in=keys).values_list(
-            "lane", "id", "language"
-        )
-    }
-
-
 def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     """Leave out addresses that have had their share of confirmation mails today."""
     since = real_now() - timedelta(days=1)
@@ -215,7 +217,7 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     members = dict(
         Member.objects.filter(lane__in=lanes, mailbox__in=boxes).values_list("id", "mailbox")
     )
-    contacts = {
+    boxes_by_contact = {
         contact: members[member]
         for contact, member in Contact.objects.filter(
             lane__in=lanes, member_id__in=members
@@ -224,11 +226,12 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     had: dict[str, int] = {}
     for contact in Delivery.objects.filter(
         lane__in=lanes,
-        contact_id__in=contacts,
+        contact_id__in=boxes_by_contact,
         topic="confirm",
         queued_at__gt=since,
     ).values_list("contact_id", flat=True):
-        had[contacts[contact]] = had.get(contacts[contact], 0) + 1
+        box = boxes_by_contact[contact]
+        had[box] = had.get(box, 0) + 1
     allowed = []
     for row in rows:
         had[row.mailbox] = had.get(row.mailbox, 0) + 1

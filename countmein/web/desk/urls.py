@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from countmein.web.desk import alarms, bank, money, payouts
+from countmein.web.desk import alarms, bank, erasures, money, payouts
 
 urlpatterns = [
     path("", alarms.listing, name="desk"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("payouts/freeze/<uuid:id>/", payouts.go_on, name="desk_freeze"),
     path("payouts/<uuid:id>/", payouts.one, name="desk_payout"),
     path("payouts/<uuid:id>/<slug:verb>/", payouts.act, name="desk_payout_act"),
+    path("erasures/", erasures.erasures, name="desk_erasures"),
     path("bank/", bank.desk, name="desk_bank"),
     path("bank/import/", bank.imported, name="desk_bank_import"),
     path("bank/entry/<uuid:id>/", bank.entry, name="desk_bank_entry"),
