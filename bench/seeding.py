@@ -98,6 +98,13 @@ class Crowd:
                 [lane, model, first, last],
             )
 
+        connection.execute(
+            """INSERT INTO campaigns_uncounted (lane, id, campaign_id, round)
+               SELECT lane, gen_random_uuid(), id, round FROM campaigns_gate
+               WHERE lane = %s AND id = %s""",
+            [lane, self._campaign_id],
+        )
+
     def _tables(
         self, lane: int, round_: int, with_people: bool, with_cards: bool
     ) -> list[tuple[str, str, dict[str, str]]]:

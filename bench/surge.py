@@ -17,6 +17,12 @@ CONNECTIONS = 64
 #: How long we wait for the tally at most; the goal is 2 s.
 _PATIENCE_SECONDS = 60.0
 _TALLY_SECONDS = 2.0
+_TIP_SECONDS = 4.0
+_TIPPED_AFTER = """
+    SELECT extract(epoch FROM g.tipped_at - (
+        SELECT at FROM campaigns_pledge WHERE lane = %s AND campaign_id = %s
+        ORDER BY at, id OFFSET %s LIMIT 1))::float8
+    FROM campaigns_gate g WHERE g.lane = %s AND g.id = %s"""
 
 #: Whether the ratio to the locking view is a condition of the bench, not only a figure.
 REQUIRES_RATIO = False
@@ -36,6 +42,7 @@ def measure(asked: Asked) -> Findings:
         for _ in range(asked.rounds):
             hot.round(plain, "unconditional")
             hot.round(conditional, "conditional")
+            hot.tip()
             _peer(site, found, asked.seconds, (peer_pid, peer_port))
             _limits(inserts, found, asked.seconds / 2)
         hot.verify()
@@ -52,6 +59,7 @@ class _Hot:
         self._site, self._found, self._seconds = site, found, seconds
         self._file: Path = site.home / "acknowledged"
         self._next = 1
+        self._rate = 0.0
         self._acknowledged: dict[str, int] = {}
         self._unanswered: dict[str, int] = {}
         self._campaigns: dict[str, Campaign] = {}
@@ -72,6 +80,7 @@ class _Hot:
         counted = self._counted(campaign)
         self._look_for_lost(campaign)
         taken = max(1, _of(report, 201))
+        self._rate = taken / report.seconds
         goal: dict[str, Any] = {"at_least": 10_000} if name == "unconditional" else {}
         found.add(f"{name} pledges", taken / report.seconds, "1/s", **goal)
         answers = report.kinds.values()
@@ -86,6 +95,22 @@ class _Hot:
         client = report.processor_seconds / max(1, report.sent) * 1e6
         found.add(f"{name} CPU, load generator", client, "µs each")
         found.add(f"{name} tally exact after", counted, "s", at_most=_TALLY_SECONDS)
+
+    def tip(self) -> None:
+        """How long after the pledge that made the rule true a campaign tips, in the flood."""
+        seconds = min(_TIP_SECONDS, self._seconds)
+        wanted = max(10, int(self._rate * seconds / 2))
+        campaign = self._site.launch(title="Half of them are enough", rule={"people": wanted})
+        self._load(campaign, conditions=False, seconds=seconds)
+        asked = (campaign.lane, campaign.id)
+        waited = self._site.until(
+            lambda: self._site.ask(_TIPPED_AFTER, *asked, wanted - 1, *asked) is not None,
+            seconds=_PATIENCE_SECONDS,
+        )
+        self._found.require(waited < _PATIENCE_SECONDS, "a campaign whose rule holds did not tip")
+        self._look_for_lost(campaign)
+        after = self._site.ask(_TIPPED_AFTER, *asked, wanted - 1, *asked)
+        self._found.add("tips after the pledge that was missing", after, "s", at_most=2)
 
     def _load(self, campaign: Campaign, *, conditions: bool, seconds: float) -> Report:
         job = Job(

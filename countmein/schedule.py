@@ -29,23 +29,32 @@ from countmein.base.models import Heartbeat
 from countmein.campaigns.actions.accept import stopped
 from countmein.campaigns.actions.account import look_at_account_by_itself
 from countmein.campaigns.actions.ask import ASK_ANEW, ask_anew, to_ask_anew
+from countmein.campaigns.actions.ask_rest import ask_rest, parts_to_tell
 from countmein.campaigns.actions.close_ballots import ballots_to_close, close_ballots
 from countmein.campaigns.actions.commission import take_commission, to_take
-from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.count import count
 from countmein.campaigns.actions.enrol import enrol, with_newcomers
+from countmein.campaigns.actions.erase import carry_out, to_unlink, unlink_shut
+from countmein.campaigns.actions.moderate import carry_on, unmoderated
 from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
 from countmein.campaigns.actions.release import release
+from countmein.campaigns.actions.retain import is_retained, retain
 from countmein.campaigns.actions.return_late import return_late, to_return_late
+from countmein.campaigns.actions.seal_old import is_all_sealed, seal_old
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Ballot, Gate
+from countmein.campaigns.uncounted import note_missed, uncounted
 from countmein.campaigns.waitlist import PLACE_KEPT
+from countmein.members.erasing import undone
 from countmein.outreach import actions as outreach
 from countmein.payments import events
 from countmein.payments.actions import due as payments
 from countmein.payments.actions.accounts import to_look_at
+from countmein.payments.actions.bank_forget import forget_parties
+from countmein.payments.actions.bank_reseal import reseal_parties
 from countmein.payments.models import (
     Charge,
     ChargeState,
@@ -82,11 +91,19 @@ def sweep() -> None:
     _hand_out(reallocate, "reallocate", to_reallocate())
     _hand_out(close_ballots, "close_ballots", ballots_to_close())
     _hand_out(ask_anew, "ask_anew", to_ask_anew())
+    _hand_out(ask_rest, "ask_rest", parts_to_tell())
     _hand_out(take_commission, "commission", to_take())
     _hand_out(return_late, "return_late", to_return_late())
     _hand_out(prove, "prove", to_prove())
     _hand_out(pay_out, "pay_out", to_judge())
     _hand_out(enrol, "enrol", with_newcomers())
+    for lane, erasure_id in undone():
+        id = str(erasure_id)
+        defer(carry_out, once=f"erase:{id}", lane=lane, erasure_id=id)
+    for lane, moderation_id in unmoderated():
+        id = str(moderation_id)
+        defer(carry_on, once=f"moderate:{id}", lane=lane, moderation_id=id)
+    _hand_out(unlink_shut, "unlink", to_unlink())
     for organiser_id in to_look_at():
         id = str(organiser_id)
         defer(look_at_account_by_itself, once=f"account:{id}", organiser_id=id)
@@ -222,12 +239,16 @@ def _unfinished(now: datetime) -> list[str]:
         "reallocating": to_reallocate,
         "ballots": ballots_to_close,
         "asking anew": to_ask_anew,
+        "asking for the rest": parts_to_tell,
         "commission": to_take,
         "late money": to_return_late,
         "proofs": to_prove,
         "payouts to judge": to_judge,
         "accounts": to_look_at().exists,
         "newcomers": with_newcomers,
+        "erasures": undone,
+        "unlinking": to_unlink,
+        "moderation": unmoderated,
         "events": events.has_news,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,
@@ -252,8 +273,15 @@ def _has_jobs() -> bool:
 def chores() -> None:
     """Once a minute: what need not be done at once."""
     outreach.park_orphans()
+    note_missed()
     forget_old()
     reports.forget_silent()
+    if not is_retained():
+        defer(retain, once=retain.name)
+    if not is_all_sealed():
+        defer(seal_old, once=seal_old.name)
+    forget_parties()
+    reseal_parties()
     _hand_out(settle, "settle", stopped())
     _hand_out(take_commission, "commission", to_take(of_all=True))
     with connection.cursor() as cursor:

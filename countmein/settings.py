@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from csp.constants import NONE, SELF
+
+from countmein.base.sealing import derived_key, keys_in
 
 BASE_DIR = Path(__file__).resolve().parent
 
@@ -14,10 +17,20 @@ SANDBOX = os.environ.get("COUNTMEIN_SANDBOX") == "1"
 SITE_URL = os.environ.get("COUNTMEIN_URL", "http://127.0.0.1:8000").rstrip("/")
 SITE_NAME = os.environ.get("COUNTMEIN_NAME", "Countmein")
 DEBUG = False
+# For those who build the site: the page of all parts in all states, at /styleguide/.
+SHOWS_STYLEGUIDE = SANDBOX and os.environ.get("COUNTMEIN_DEBUG") == "1"
 
 _UNSET_KEY = "unset-" * 10
 _key_file = os.environ.get("COUNTMEIN_SECRET_KEY_FILE")
 SECRET_KEY = Path(_key_file).read_text().strip() if _key_file else _UNSET_KEY
+
+# What is personal is sealed by the newest of these; older ones open what they once sealed. A site
+# that is given no file of keys has one of its secret key, under the number 0.
+_sealing_file = os.environ.get("COUNTMEIN_SEALING_KEYS_FILE")
+SEALING_KEYS = {
+    0: derived_key(SECRET_KEY),
+    **(keys_in(Path(_sealing_file).read_text()) if _sealing_file else {}),
+}
 
 # Whoever has it may read the metrics; without one nobody may.
 _metrics_file = os.environ.get("COUNTMEIN_METRICS_TOKEN_FILE")
@@ -181,10 +194,17 @@ BANK_IBAN = os.environ.get("BANK_IBAN", "NL41MOCK0000000001" if SANDBOX else "")
 BANK_BIC = os.environ.get("BANK_BIC", "")
 BANK_NAME = os.environ.get("BANK_NAME", SITE_NAME)
 
+# How many days the details of members are kept: of what came to nothing (unconfirmed, withdrawn,
+# let go), and of what came about, counted from the end of the campaign.
+UNCONFIRMED_DAYS = int(os.environ.get("UNCONFIRMED_DAYS", "30"))
+DETAILS_DAYS = int(os.environ.get("DETAILS_DAYS", "180"))
+
 SMTP_URL = os.environ.get("SMTP_URL", "smtp://127.0.0.1:25")
 OUTBOX_URL = os.environ.get("OUTBOX_URL", "")
 MAIL_FROM = os.environ.get("MAIL_FROM", f"{SITE_NAME} <hello@countmein.example>")
 DEFAULT_FROM_EMAIL = MAIL_FROM
+# Whom to write to about a weakness, told in security.txt.
+SECURITY_CONTACT = os.environ.get("SECURITY_CONTACT") or parseaddr(MAIL_FROM)[1]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 _smtp = urlsplit(SMTP_URL)
 EMAIL_HOST, EMAIL_PORT = _smtp.hostname or "127.0.0.1", _smtp.port or 25

@@ -7,6 +7,7 @@ to run the tests on another PostgreSQL.
 from __future__ import annotations
 
 import atexit
+import base64
 import os
 import re
 import shutil
@@ -44,8 +45,11 @@ def _begin() -> None:
     home.chmod(0o711)
     key = home / "secret_key"
     key.write_text("a key for tests only, long enough to please the checks of Django 0123456789")
+    sealing = home / "sealing_keys"
+    sealing.write_text(f"1 {base64.b64encode(b'a sealing key for the tests only').decode()}\n")
     os.environ |= {
         "COUNTMEIN_HOME": str(home),
+        "COUNTMEIN_SEALING_KEYS_FILE": str(sealing),
         "COUNTMEIN_SANDBOX": "1",
         "COUNTMEIN_SECRET_KEY_FILE": str(key),
         "COUNTMEIN_URL": "http://127.0.0.1:8000",

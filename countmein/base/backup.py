@@ -24,12 +24,13 @@ from countmein.base.embedded_archive import prepare
 from countmein.base.embedded_binaries import find_binaries
 from countmein.base.embedded_cluster import environment
 from countmein.base.embedded_place import EmbeddedRefused, Place, majors, settle
-from countmein.base.kept_files import keep_entries
+from countmein.base.kept_files import keep_entries, write_private
 
 #: How many bases are kept, and the log since the oldest of them: a week of nights.
 KEEP = 7
-#: Without the first one no link that was mailed opens any more, and no member is recognised.
-SECRETS = ("secret_key", "stripe_webhook_secret", "metrics_token")
+#: Without the first one no link that was mailed opens any more, and no member is recognised;
+#: without the second nobody's address can be read.
+SECRETS = ("secret_key", "sealing_keys", "stripe_webhook_secret", "metrics_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ def _copy(
     )
     said = {**asdict(base), "began_at": str(began), "finished_at": str(base.finished_at)}
     del said["path"]
-    _write(draft / "base.json", json.dumps(said, indent=1) + "\n")
+    write_private(draft / "base.json", text=json.dumps(said, indent=1) + "\n")
     keep_entries(draft)
     return draft, base
 
@@ -162,7 +163,7 @@ def forget_old(ours: Path, *, keep: int) -> None:
 def begin(kept: Path, *, at: datetime) -> None:
     """Note since when backups are kept there; the first note stays."""
     if began_at(kept) is None:
-        _write(kept / "began", f"{at.isoformat()}\n")
+        write_private(kept / "began", text=f"{at.isoformat()}\n")
 
 
 def _segment(said: dict[str, object], *, segment_bytes: int = 16 * 1024 * 1024) -> str:
@@ -174,16 +175,7 @@ def _segment(said: dict[str, object], *, segment_bytes: int = 16 * 1024 * 1024) 
 def _keep_secrets(draft: Path, *, home: Path) -> None:
     for name in SECRETS:
         with contextlib.suppress(FileNotFoundError):
-            _write(draft / name, (home / name).read_text())
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, and have it on the disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+            write_private(draft / name, text=(home / name).read_text())
 
 
 def _now(running: embedded.Running) -> datetime:

@@ -17,6 +17,7 @@ FULL_HEADER: Final = "X-Countmein-Full"
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: One household or server gets a whole /64, so limits count that, not the single address.
 _IPV6_PREFIX = 64
+_REMEMBERED_AT_MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,6 @@ class Peer:
     is_direct_loopback: bool
 
 
-@lru_cache(maxsize=10_000)
 def peer(*, remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> Peer:
     """Say who sent the request.
 
@@ -35,6 +35,14 @@ def peer(*, remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> Peer:
     The header is read from its end: each proxy appended whom it saw, and the first address that
     is no trusted proxy is the sender; whatever stands before it the sender may have made up.
     """
+    # What somebody else says of others is not read, and long lists are not remembered.
+    said = forwarded_for if is_trusted(remote, trusted) else ""
+    ask = _peer if len(said) <= _REMEMBERED_AT_MOST else _peer.__wrapped__
+    return ask(remote, said, trusted)
+
+
+@lru_cache(maxsize=10_000)
+def _peer(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> Peer:
     networks = _networks(trusted)
     direct = _address(remote)
     if direct is None:
@@ -59,8 +67,9 @@ def is_trusted(remote: str, trusted: tuple[str, ...]) -> bool:
     return address is not None and _is_in(address, _networks(trusted))
 
 
+@lru_cache(maxsize=10)
 def _networks(
-    names: Iterable[str],
+    names: tuple[str, ...],
 ) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     return [ipaddress.ip_network(name.strip(), strict=False) for name in names]
 

@@ -13,6 +13,8 @@ _PRIVATE = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "…@…"),
     (re.compile(r"(receipt|token)=[\w-]+"), r"\1=…"),
     (re.compile(r"(Bearer )[\w-]+"), r"\1…"),
+    # Account numbers, to the country and the last letters; a reference of ours begins with RF.
+    (re.compile(r"\b(?!RF)([A-Z]{2})\d{2}(?: ?[A-Z0-9]{4}){2,6} ?([A-Z0-9]{1,7})\b"), r"\1…\2"),
 )
 
 

@@ -37,8 +37,8 @@ class _Metric:
         METRICS[name] = self
 
 
-class Counter(_Metric):
-    """A number that only grows, from the start of the process on."""
+class _Number(_Metric):
+    """One number for each set of labels."""
 
     def __init__(self, name: str, explanation: str, *, labels: Sequence[str] = ()) -> None:
         super().__init__(name, explanation, labels=labels)
@@ -50,7 +50,7 @@ class Counter(_Metric):
             self._values[labels] = self._values.get(labels, 0) + by
 
     def value(self, *labels: str) -> float:
-        """How many so far."""
+        """Where it stands."""
         return self._values.get(labels, 0)
 
     def rows(self) -> list[tuple[list[str], float]]:
@@ -59,26 +59,17 @@ class Counter(_Metric):
             return [(list(labels), value) for labels, value in self._values.items()]
 
 
-class Gauge(_Metric):
-    """A number that rises and falls; what counts is where it stands."""
+class Counter(_Number):
+    """A number that only grows, from the start of the process on."""
 
-    def __init__(self, name: str, explanation: str, *, labels: Sequence[str] = ()) -> None:
-        super().__init__(name, explanation, labels=labels)
-        self._values: dict[tuple[str, ...], float] = {}
+
+class Gauge(_Number):
+    """A number that rises and falls; what counts is where it stands."""
 
     def set(self, value: float, *labels: str) -> None:
         """Say where it stands now."""
-        self._values[labels] = value
-
-    def add(self, *labels: str, by: float = 1) -> None:
-        """Move it by so much, up or down."""
         with self._lock:
-            self._values[labels] = self._values.get(labels, 0) + by
-
-    def rows(self) -> list[tuple[list[str], float]]:
-        """Labels and value of each."""
-        with self._lock:
-            return [(list(labels), value) for labels, value in self._values.items()]
+            self._values[labels] = value
 
 
 class Histogram(_Metric):

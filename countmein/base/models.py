@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 from django.db import models
@@ -43,3 +44,12 @@ class Heartbeat(models.Model):
 
     part = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
+
+
+class Walk(models.Model):
+    """How far a walk once over all rows of a table has come; written with each slice it does."""
+
+    name = models.CharField(max_length=48, primary_key=True)
+    after_lane = models.IntegerField(default=-1)
+    after_id = models.UUIDField(default=uuid.UUID(int=0))
+    done_at = models.DateTimeField(null=True)

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from countmein.base.web_links import is_web_link
 from countmein.rules import awaiting, conditions
 from countmein.rules.canonical import AddressRefused, mailbox
 from countmein.rules.money import EXPONENT_OF
@@ -96,6 +97,12 @@ def _prose(value: str) -> str:
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise PydanticCustomError("blank", "here stands a text")
+    return value
+
+
+def _link(value: str) -> str:
+    if value and not is_web_link(value):
+        raise PydanticCustomError("not_a_link", "an address that begins with https://")
     return value
 
 
@@ -198,6 +205,7 @@ Title = Annotated[str, _string(1, 200), AfterValidator(_line), AfterValidator(_n
 Story = Annotated[str, _string(0, 50_000), AfterValidator(_prose)]
 Name = Annotated[str, _string(0, 100), AfterValidator(_line)]
 Line = Annotated[str, _string(0, 300), AfterValidator(_line)]
+Link = Annotated[str, _string(0, 500), AfterValidator(_line), AfterValidator(_link)]
 Script = Annotated[str, _string(0, 5_000), AfterValidator(_prose)]
 Place = Annotated[str, _string(1, 100), AfterValidator(_line), AfterValidator(_not_blank)]
 Address = Annotated[
@@ -300,10 +308,15 @@ class TargetBody(PlainBody):
 
 class PlanBody(PlainBody):
     """One thing to do instead; it runs if its rule holds among those who chose it, and its cost
-    is there. Without a cost it takes all that they have left."""
+    is there. Without a cost it takes all that they have left.
+
+    `supplier` is who would be paid, `document` where their offer can be read.
+    """
 
     title: Title
     text: Line = ""
+    supplier: Name = ""
+    document: Link = ""
     rule: Rule | None = None
     cost_minor: Amount | None = None
 

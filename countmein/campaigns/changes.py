@@ -10,6 +10,7 @@ from django.db import connection
 
 from countmein.base.arrays import array
 from countmein.campaigns.models import Change, Gate, Pledge, crowd_id
+from countmein.campaigns.uncounted import NOTE, note, note_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,14 @@ def joins(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     return (_change(gate, pledge.place, part, part.crowd_id, 1) for part in parts_of(pledge))
 
 
+def write_changes(gate: Gate, changes: Iterable[Change]) -> None:
+    """Write changes, if there are any, and note that they are to be counted."""
+    rows = list(changes)
+    if rows:
+        Change.objects.bulk_create(rows)
+        note(gate)
+
+
 def write_joined(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> None:
     """Write what pledges add that become active in one commit, each a place and its parts: one
     statement, with a row for each crowd, kind and place."""
@@ -51,13 +60,15 @@ def write_joined(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> No
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
+            WITH noted AS ({NOTE})
             INSERT INTO campaigns_change
                 (lane, campaign_id, round, id, crowd_id, kind, place, people, amount)
             SELECT %s, %s, %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[],
                                              %s::int[], %s::bigint[])
             """,
             [
+                *note_values(gate),
                 gate.lane,
                 gate.id,
                 gate.round,
@@ -88,13 +99,6 @@ def _together(gate: Gate, joined: Iterable[tuple[str, Iterable[Part]]]) -> list[
 def leaves(gate: Gate, pledge: Pledge) -> Iterator[Change]:
     """The pledge stops being active: every part leaves its crowd."""
     return (_change(gate, pledge.place, part, part.crowd_id, -1) for part in parts_of(pledge))
-
-
-def is_accepted(gate: Gate, pledge: Pledge, taken: Iterable[Part]) -> Iterator[Change]:
-    """All parts leave their crowds; those taken join the core, for good."""
-    yield from leaves(gate, pledge)
-    core = crowd_id(gate.id, "core")
-    yield from (_change(gate, pledge.place, part, core, 1) for part in taken)
 
 
 def leaves_core(gate: Gate, pledge: Pledge, *, sign: int = -1) -> Iterator[Change]:

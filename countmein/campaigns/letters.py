@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from countmein.campaigns.kinds import KINDS, pays_by_bank
-from countmein.campaigns.links import campaign_url, confirm_url, manage_url, secure_url
+from countmein.campaigns.links import campaign_url, confirm_url, disown_url, manage_url, secure_url
 from countmein.campaigns.models import Campaign, Pledge, Tally, Ticket
 from countmein.campaigns.transfer_letters import not_transferred_letter
 from countmein.campaigns.wording import (
@@ -36,7 +36,10 @@ def confirm_letter(
             _("If you did not ask for this, do nothing: nothing will happen."),
         ),
         facts=_promise_facts(campaign, pledge, condition),
-        links=((_("Yes, count me in"), confirm_url(pledge)),),
+        links=(
+            (_("Yes, count me in"), confirm_url(pledge)),
+            (_("That wasn’t me"), disown_url(pledge)),
+        ),
         footer=_("You get this because this address was typed on our site."),
     )
 

@@ -32,6 +32,11 @@ def confirm_token_of(pledge: Named) -> str:
     return keyed_digest("confirm", str(pledge.id))[:40]
 
 
+def disown_token_of(pledge: Named) -> str:
+    """What lets a pledge be taken back by whoever got mail about it, and does nothing else."""
+    return keyed_digest("disown", str(pledge.id))[:40]
+
+
 def same(given: str, expected: str) -> bool:
     """Compare two keys without telling by the time taken how much of them agrees."""
     return hmac.compare_digest(given.encode(), expected.encode())
@@ -42,9 +47,9 @@ def campaign_url(campaign: Campaign) -> str:
     return f"{settings.SITE_URL}/c/{campaign.code}/"
 
 
-def manage_url(pledge: Named) -> str:
-    """The page of one's own pledge."""
-    return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt_of(pledge)}"
+def manage_url(pledge: Named, *, receipt: str = "") -> str:
+    """The page of one's own pledge; `receipt`: its private key, if it is at hand."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/?receipt={receipt or receipt_of(pledge)}"
 
 
 def secure_url(pledge: Named) -> str:
@@ -71,6 +76,11 @@ def came_back_url(pledge: Named) -> str:
     """Where the provider's page leads back to; `{page}` becomes the page's id."""
     receipt = receipt_of(pledge)
     return f"{settings.SITE_URL}/p/{pledge.code}/card/back/?receipt={receipt}&page={{page}}"
+
+
+def disown_url(pledge: Named) -> str:
+    """Where somebody says that it was not they who pledged."""
+    return f"{settings.SITE_URL}/p/{pledge.code}/not-me/?token={disown_token_of(pledge)}"
 
 
 def confirm_url(pledge: Named) -> str:

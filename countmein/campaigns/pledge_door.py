@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from django.conf import settings
@@ -141,6 +142,8 @@ class _Known:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, Campaign]] = {}
+        #: Where callers in an event loop look up; one after the other, so most find it there.
+        self.threads = ThreadPoolExecutor(1, thread_name_prefix="campaign")
 
     def get(self, code: str) -> Campaign | None:
         """A campaign seen lately; None: look it up."""
@@ -148,7 +151,12 @@ class _Known:
         return campaign if until > time.monotonic() else None
 
     def look_up(self, code: str) -> Campaign | None:
-        """The launched campaign with this code; asks the database, and may block."""
+        """The launched campaign with this code; asks the database, and may block.
+
+        Who waited while another one looked finds what that one found.
+        """
+        if (seen := self.get(code)) is not None:
+            return seen
         _look_at_connection()
         campaign = campaign_by_code(code)
         if campaign is not None:

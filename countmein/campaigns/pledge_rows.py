@@ -11,7 +11,9 @@ from typing import Any, Final
 from django.db import connection
 
 from countmein.base.arrays import array
+from countmein.campaigns.changes import Part
 from countmein.campaigns.models import Campaign, Gate, Pledge
+from countmein.campaigns.newcomers import seal_newcomer
 from countmein.campaigns.pledge_terms import Draft
 from countmein.rules.failure import Fallback
 
@@ -60,7 +62,8 @@ def insert(
     if not drafts:
         return {}
     ordered = sorted(drafts, key=lambda draft: draft.person.mailbox)
-    columns = zip(*map(_values, ordered), strict=True)
+    values = (_values(draft, seal_newcomer(draft.id, draft.person)) for draft in ordered)
+    columns = zip(*values, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
@@ -71,8 +74,8 @@ def insert(
 
 
 def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pledge:
-    """A pledge that was just written, without reading it again."""
-    each: dict[str, Any] = dict(zip(_EACH, _values(draft), strict=True))
+    """A pledge that was just written, without reading it again; who made it is left in the row."""
+    each: dict[str, Any] = dict(zip(_EACH, _values(draft, "null"), strict=True))
     for name, kind in _EACH.items():
         if kind in _READ:
             each[name] = _READ[kind](each[name])
@@ -87,7 +90,12 @@ def row_of(campaign: Campaign, gate: Gate, draft: Draft, *, now: datetime) -> Pl
     )
 
 
-def _values(draft: Draft) -> tuple[str, ...]:
+def _more(parts: Sequence[Part]) -> str:
+    said = [{"kind": p.kind, "amount": p.amount, "crowd_id": str(p.crowd_id)} for p in parts]
+    return json.dumps(said)
+
+
+def _values(draft: Draft, newcomer: str) -> tuple[str, ...]:
     """The values of `_EACH` for one pledge, in that order, as text."""
     body, person = draft.request.body, draft.person
     first, *more = draft.parts
@@ -101,12 +109,10 @@ def _values(draft: Draft) -> tuple[str, ...]:
         str(first.amount),
         body.place or "",
         str(first.crowd_id),
-        json.dumps(
-            [{"kind": p.kind, "amount": p.amount, "crowd_id": str(p.crowd_id)} for p in more]
-        ),
+        _more(more) if more else "[]",
         person.mailbox,
         str(person.contact_id),
-        json.dumps({"address": person.address, "name": person.name, "language": person.language}),
+        newcomer,
         "true" if body.public_name else "false",
         draft.payment_method,
         str(body.fallback or Fallback.refund),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from countmein.base.ids import uuid7
+from countmein.base.ids import keyed_digest, uuid7
 from countmein.campaigns.bodies import PartBody, PledgeBody
 from countmein.campaigns.changes import Part
 from countmein.campaigns.kinds import BANK_TRANSFER, KINDS, is_charged
@@ -34,6 +34,11 @@ from countmein.rules.pledging import (
 from countmein.rules.states import Confirm, PledgeState
 
 
+def keyed_body_digest(bare: str) -> str:
+    """A body's digest as it is kept; its first letter tells it from a bare one."""
+    return "k" + keyed_digest("pledge-body", bare)[:63]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PledgeRequest:
     """One pledge as it came through a door, with the key its sender will repeat it by."""
@@ -44,9 +49,13 @@ class PledgeRequest:
 
     @cached_property
     def digest(self) -> str:
-        """What makes two bodies the same: their JSON, whatever its spelling."""
+        """What makes two bodies the same: their JSON, whatever its spelling.
+
+        Keyed, for there is an address in it: who said this could be guessed from a bare hash.
+        """
         said = self.body.model_dump(mode="json", exclude_none=True)
-        return hashlib.sha256(canonical.canonical_json(said).encode()).hexdigest()
+        bare = hashlib.sha256(canonical.canonical_json(said).encode()).hexdigest()
+        return keyed_body_digest(bare)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +99,7 @@ class Terms:
         self.kinds = frozenset(campaign.kinds)
         self.places = frozenset(campaign.places)
         self.plans = len(plans_of(campaign))
+        self._crowd_ids: dict[Condition | None, uuid.UUID] = {}
 
     def draft(self, request: PledgeRequest) -> Draft | PledgeRefused:
         """The pledge as it would be written, or why it cannot be."""
@@ -124,7 +134,7 @@ class Terms:
                 Part(
                     kind=part.kind,
                     amount=part.amount,
-                    crowd_id=_crowd_id(campaign, whole),
+                    crowd_id=self._crowd_id(whole),
                     people=int(part is body),
                 )
                 for part, whole in zip(parts, wholes, strict=True)
@@ -148,6 +158,12 @@ class Terms:
         if self.campaign.confirm == Confirm.email:
             return PledgeState.unconfirmed
         return PledgeState.unsecured if needs_card else PledgeState.active
+
+    def _crowd_id(self, condition: Condition | None) -> uuid.UUID:
+        found = self._crowd_ids.get(condition)
+        if found is None:
+            found = self._crowd_ids[condition] = _crowd_id(self.campaign, condition)
+        return found
 
     def conditions_of(self, wanted: Sequence[Any]) -> list[Condition | None]:
         """The condition of each part; a further part's includes the first one's.
@@ -187,8 +203,13 @@ def crowd_of(campaign: Campaign, condition: Condition | None) -> Crowd:
         lane=campaign.lane,
         id=_crowd_id(campaign, condition),
         campaign_id=campaign.id,
-        condition=None if condition is None else conditions.to_json(condition),
+        condition=said(condition),
     )
+
+
+def said(condition: Condition | None) -> Any:
+    """A condition as JSON."""
+    return None if condition is None else conditions.to_json(condition)
 
 
 def _crowd_id(campaign: Campaign, condition: Condition | None) -> uuid.UUID:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Q
 
 from countmein.base.clock import site_now
@@ -21,19 +22,27 @@ from countmein.campaigns.models import (
     Letter,
     Move,
     Pledge,
+    StoryVersion,
     Tally,
     totals_of,
 )
+from countmein.campaigns.newcomers import newcomer_of
 from countmein.campaigns.own_pledge import pledge_by_code
 from countmein.campaigns.payouts import terms_of
 from countmein.campaigns.plan_queries import plan_b_view
 from countmein.campaigns.wording import missing_json, rule_text
 from countmein.ledger import queries as books
-from countmein.members.models import Contact, Organiser
+from countmein.members import contacts
+from countmein.members.models import Organiser
 from countmein.payments import queries as payments
 from countmein.rules import conditions
 from countmein.rules.collection import expected_minor, minutes_left
 from countmein.rules.states import CampaignState, PledgeState
+
+#: As the index is built: words as they are written, of whatever language.
+SIMPLE: Final = "simple"
+#: More words than this are no search but a burden.
+_WORDS_SOUGHT: Final = 8
 
 
 def campaign_by_code(code: str) -> Campaign | None:
@@ -58,18 +67,41 @@ def campaigns_of(organiser: Organiser) -> list[dict[str, Any]]:
 
 
 def open_list(
-    *, state: str | None, after: str | None, limit: int
+    *, state: str | None, after: str | None, limit: int, words: str = ""
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Launched campaigns, newest first, and the code to go on after."""
+    """Launched campaigns, newest first, and the code to go on after; with `words`, those that have
+    each of them, or its beginning, in the title or a version of the story."""
     gates = Gate.objects.all_lanes().exclude(state=CampaignState.draft)
     if state is not None:
         gates = gates.filter(state=state)
     rows = Campaign.objects.filter(id__in=gates.values("id")).order_by("-id")
+    if words:
+        rows = rows.filter(_says(words))
     if after is not None:
         rows = rows.filter(id__lt=Campaign.objects.filter(code=after).values("id"))
     page = list(rows[: limit + 1])
     more = page[limit - 1].code if len(page) > limit else None
     return _cards(page[:limit]), more
+
+
+def public_paths(*, limit: int) -> list[str]:
+    """The addresses of launched campaigns on this site, newest first."""
+    gates = Gate.objects.all_lanes().exclude(state=CampaignState.draft)
+    rows = Campaign.objects.filter(id__in=gates.values("id")).order_by("-id")
+    return [f"/c/{code}/" for code in rows.values_list("code", flat=True)[:limit]]
+
+
+def _says(words: str) -> Q:
+    """Campaigns in which all words occur. No language is assumed: they come in every one."""
+    found = re.findall(r"\w+", words)[:_WORDS_SOUGHT]
+    if not found:
+        return Q(pk__in=[])
+    query = SearchQuery(" & ".join(f"{word}:*" for word in found), config=SIMPLE, search_type="raw")
+    stories = StoryVersion.objects.annotate(found=SearchVector("text", config=SIMPLE))
+    titles = Campaign.objects.annotate(found=SearchVector("title", config=SIMPLE))
+    return Q(id__in=stories.filter(found=query).values("campaign_id")) | Q(
+        id__in=titles.filter(found=query).values("id")
+    )
 
 
 def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
@@ -84,6 +116,7 @@ def _cards(rows: list[Campaign]) -> list[dict[str, Any]]:
         cards.append(
             {
                 **_terms(row),
+                "launched_at": row.created_at,
                 "state": gate.state,
                 "accepting": is_accepting(gate, now=now),
                 "tally": tally_json(row, tally),
@@ -163,6 +196,7 @@ def public_view(campaign: Campaign) -> dict[str, Any]:
         "tally": tally_json(campaign, tally),
         "missing": _missing(campaign, tally),
         "unlock": tally.unlock,
+        "curve": tally.curve,
         **money_view(campaign, tally),
         **plan_b_view(campaign, gate),
         "topup_until": gate.topup_until,
@@ -182,7 +216,8 @@ def payout_view(campaign: Campaign) -> dict[str, Any] | None:
 def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     """Collecting, failing, collected, refunded and disputed, per charged kind, minor units.
 
-    Never mixed, but for awaited: what of collecting members are to transfer. Collected is what was
+    Never mixed, but for awaited: what of collecting members are to transfer. All of one instant,
+    so with what was dropped they add up to what was accepted. Collected is what was
     charged less what was refunded and what is disputed: the provider takes disputed money away at
     once. It comes back if the dispute is won, and stays under `disputed` if it is lost, for it was
     not us who gave it back.
@@ -191,25 +226,19 @@ def money_view(campaign: Campaign, tally: Tally) -> dict[str, Any]:
     while cards are charged, how many minutes that takes at the provider's allowance.
     """
     charged = [kind for kind in campaign.kinds if is_charged([kind])]
-    paid = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="charge")
-    back = Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund"))
-    back -= Counter(books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="refund_back"))
-    opened = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute")
-    won = books.by_kind(lane=campaign.lane, campaign_id=campaign.id, event="dispute_won")
-    disputed = {kind: opened.get(kind, 0) - won.get(kind, 0) for kind in charged}
-    owed = payments.owed_by_kind(lane=campaign.lane, campaign_id=campaign.id)
+    seen = payments.standing(lane=campaign.lane, campaign_id=campaign.id)
     return {
-        "collecting": {kind: owed.collecting.get(kind, 0) for kind in charged},
-        "awaited": {kind: owed.awaited.get(kind, 0) for kind in charged},
+        "collecting": {kind: seen.collecting[kind] for kind in charged},
+        "awaited": {kind: seen.awaited[kind] for kind in charged},
         "collected": {
-            kind: paid.get(kind, 0) - back.get(kind, 0) - disputed[kind] for kind in charged
+            kind: seen.paid[kind] - seen.refunded[kind] - seen.disputed[kind] for kind in charged
         },
-        "refunded": {kind: back.get(kind, 0) for kind in charged},
-        "disputed": disputed,
-        "failing": {kind: owed.failing.get(kind, 0) for kind in charged},
+        "refunded": {kind: seen.refunded[kind] for kind in charged},
+        "disputed": {kind: seen.disputed[kind] for kind in charged},
+        "failing": {kind: seen.failing[kind] for kind in charged},
         "expected_minor": _expected_minor(campaign, tally) if charged else None,
-        "charging_minutes": minutes_left(owed.untried, per_second=settings.CHARGES_PER_SECOND)
-        if owed.untried
+        "charging_minutes": minutes_left(seen.untried, per_second=settings.CHARGES_PER_SECOND)
+        if seen.untried
         else None,
     }
 
@@ -244,7 +273,7 @@ def pledges_listing(
             "id", flat=True
         )
     )
-    names = names_of(page)
+    names = names_of(page) if is_revealed(campaign) else {}
     return [
         {
             "code": row.code,
@@ -261,22 +290,27 @@ def pledges_listing(
     ], more
 
 
+def is_revealed(campaign: Campaign) -> bool:
+    """Whether names may be shown that their owners let be shown: where it is dangerous to be the
+    first, nobody sees any before the tip, not even the organiser."""
+    return campaign.reveal != "on_tip" or gate_of(campaign).tipped_at is not None
+
+
 def names_of(rows: list[Pledge]) -> dict[uuid.UUID, str]:
     """The names of those among these pledges who chose to be named, by pledge."""
     keys = {row.id: (row.person_lane, row.contact_id) for row in rows if row.public_name}
-    # A key of several columns is looked up in a list; Django takes no set there.
-    found = Contact.objects.filter(pk__in=list(keys.values())).values_list("lane", "id", "name")
-    names = {(lane, contact): name for lane, contact, name in found}
+    names = contacts.names(keys.values())
     # Who has just come is not among the members yet.
-    names |= {keys[row.id]: row.newcomer["name"] for row in rows if row.newcomer and row.id in keys}
+    for row in rows:
+        if row.id in keys and (newcomer := newcomer_of(row)) is not None:
+            names[keys[row.id]] = newcomer.name
     return {id: names[key] for id, key in keys.items() if names.get(key)}
 
 
 def public_people(campaign: Campaign, *, limit: int = 50) -> list[str]:
     """The latest names of those who are in and chose to be named; none before the tip where the
     campaign reveals on tip."""
-    gate = gate_of(campaign)
-    if campaign.reveal == "on_tip" and gate.tipped_at is None:
+    if not is_revealed(campaign):
         return []
     inside = Crowd.objects.filter(
         lane=campaign.lane, campaign_id=campaign.id, is_in=True

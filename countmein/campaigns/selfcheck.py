@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from countmein.base.clock import real_now
 from countmein.campaigns import selfcheck_plan_b
+from countmein.campaigns.uncounted import MISSED
 from countmein.payments.actions import bank_compare
 from countmein.payments.actions.reconcile import Difference, differences
 from countmein.payments.actions.statement import begin_statement, read_lines
@@ -77,6 +78,7 @@ _QUERIES: dict[str, str] = {
         SELECT campaign_id FROM changed FULL JOIN joined USING (campaign_id)
         WHERE coalesce(changed.people, 0) <> coalesce(joined.people, 0)
            OR coalesce(changed.amount, 0) <> coalesce(joined.amount, 0)""",
+    "what_changed_is_noted": MISSED,
     "tips_once": """
         SELECT campaign_id FROM campaigns_move WHERE state IN ('tipped', 'lapsed')
         GROUP BY campaign_id HAVING count(*) > 1""",
@@ -129,7 +131,12 @@ _QUERIES: dict[str, str] = {
     "every_pledge_has_its_member": """
         SELECT p.id FROM campaigns_pledge p
         WHERE p.newcomer IS NULL
-          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)""",
+          AND NOT EXISTS (SELECT FROM members_contact c WHERE c.id = p.contact_id)
+          -- Whoever was erased has none, by one of these two names for nobody.
+          AND p.contact_id NOT IN ('00000000-0000-0000-0000-000000000000',
+                                   'ffffffff-ffff-ffff-ffff-ffffffffffff')
+          AND NOT EXISTS (SELECT FROM members_erasure e
+                          WHERE e.done_at IS NULL AND e.mailbox = p.mailbox)""",
     # Named work is found again by the sweep; what has no name exists only as its job.
     "no_job_gave_up": """
         SELECT id, task_name FROM procrastinate_jobs

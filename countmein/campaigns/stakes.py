@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,23 +192,6 @@ def _by_pledge(rows: Any, field: str = "amount_minor") -> dict[uuid.UUID, int]:
     return dict(found)
 
 
-def parts_left(charges: Collection[Charge], *, but: tuple[str, int]) -> dict[uuid.UUID, Any]:
-    """What is left of these charges by kind, by charge, but for refunds of this reason and stage.
-
-    A dispute is not looked at: a refund waits for its end, and is moot if it is lost.
-    """
-    left = {charge.id: dict(charge.parts) for charge in charges}
-    lanes = {charge.lane for charge in charges}
-    refunds = Refund.objects.filter(lane__in=lanes, charge_id__in=list(left)).exclude(
-        reason=but[0], stage=but[1]
-    )
-    for charge_id, parts in refunds.values_list("charge_id", "parts"):
-        for kind, amount in parts.items():
-            left[charge_id][kind] -= amount
-    return left
-
-
 def refund_parts(left: Mapping[str, int], *, amount_minor: int, seed: str) -> dict[str, int]:
     """An amount by kind, in proportion to what is left and never more than that."""
-    weights = {kind: max(0, amount) for kind, amount in left.items()}
-    return hamilton(weights, total=min(amount_minor, sum(weights.values())), seed=seed)
+    return hamilton(left, total=min(amount_minor, sum(left.values())), seed=seed)

@@ -61,7 +61,8 @@ def transfer_of(pledge: Pledge) -> Asked | None:
     ).first()
     if charge is None:
         return None
-    return asked(pledge, charge, arrived_minor=parts_arrived([charge.id]).get(charge.id, 0))
+    parts = parts_arrived([charge.id]).get(charge.id, [])
+    return asked(pledge, charge, arrived_minor=sum(part.amount_minor for part in parts))
 
 
 def asked(pledge: Pledge, charge: Charge, *, arrived_minor: int) -> Asked | None:

@@ -4,11 +4,12 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from countmein.base import backup
 from countmein.base.embedded_place import EmbeddedRefused
+from countmein.base.nights import latest_night
 from countmein.cli.site import (
     SiteRefused,
     enter_site,
@@ -78,7 +79,8 @@ def _each_night(kept: Path, *, keep: int) -> None:
     while True:
         latest = backup.latest(kept)
         pause = _LOOK_SECONDS
-        if latest is None or latest.finished_at < latest_night(datetime.now(UTC)):
+        due_at = latest_night(datetime.now(UTC), hour=_NIGHT_HOUR)
+        if latest is None or latest.finished_at < due_at:
             try:
                 made = backup.take_base(home(), kept, log=_quiet, keep=keep)
                 say("backup", f"made {made.path}")
@@ -86,12 +88,6 @@ def _each_night(kept: Path, *, keep: int) -> None:
                 say("backup", str(refused))
                 pause = _AFTER_A_FAULT_SECONDS
         time.sleep(pause)
-
-
-def latest_night(now: datetime) -> datetime:
-    """When the latest night's backup was due."""
-    tonight = now.replace(hour=_NIGHT_HOUR, minute=0, second=0, microsecond=0)
-    return tonight if tonight <= now else tonight - timedelta(days=1)
 
 
 def _quiet(_line: str) -> None:

@@ -46,15 +46,23 @@ def run(arguments: Sequence[str]) -> int:
     latest = restore.restore(home(), ours, at=chosen.at, log=lambda line: say("restore", line))
     last = f"{latest.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if latest else "that of the backup"
     print(f"{home()} is as the site was; the last transaction in it: {last}")
-    return _judge(send_queued=chosen.send_queued)
+    return _judge(send_queued=chosen.send_queued, erasures=_erasures(ours))
 
 
-def _judge(*, send_queued: bool) -> int:
-    """Park what may have been sent since, and ask the self-check."""
+def _erasures(ours: Path) -> Path:
+    """Where it was noted who was erased: beside the backups of all clusters."""
+    return (ours.parent if ours.name.startswith("cluster-") else ours) / "erasures"
+
+
+def _judge(*, send_queued: bool, erasures: Path) -> int:
+    """Erase anew whoever was erased since, park what may have been sent, and ask the self-check."""
     enter_django(home())
+    from countmein.campaigns.actions.erase import erase_again
     from countmein.campaigns.selfcheck import self_check
     from countmein.outreach.actions import park_open
 
+    if count := erase_again(erasures):
+        print(f"{count} people were erased since then: they are erased here, too")
     if not send_queued and (parked := park_open()):
         print(f"{parked} mails waited then and may have gone since: they are marked unknown")
     failed = [each for each in self_check() if not each["ok"] and each["name"] not in _DONE_LATER]

@@ -63,7 +63,13 @@ _ADVERT = Seed(
         "timezone": "Europe/London",
         "plan_b": {
             "plans": [
-                {"title": "A page in the Estuary Herald", "cost_minor": 180_000},
+                {
+                    "title": "A page in the Estuary Herald",
+                    "text": "They have printed the other side of things before.",
+                    "supplier": "Estuary Herald Ltd",
+                    "document": "https://estuary-herald.example.org/rates/full-page",
+                    "cost_minor": 180_000,
+                },
                 {"title": "A van with our page on it, from the docks to the lighthouse"},
             ]
         },

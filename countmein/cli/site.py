@@ -5,18 +5,19 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from secrets import token_urlsafe
 
 import psycopg
 
 from countmein.base import embedded
 from countmein.base.durable import NotDurable, require_durable
-from countmein.base.kept_files import keep_entries, write_kept
+from countmein.base.kept_files import keep_entries, write_private
 
 SANDBOX_KEY = "sk_test_sandbox"
 _LOCK_SECONDS = 1.0  # commands that look whether the site runs hold the lock for an instant
@@ -74,25 +75,17 @@ def open_home(path: Path) -> None:
         ) from fault
 
 
-def kept_secret(path: Path) -> str:
+def kept_secret(path: Path, *, made: Callable[[], str] | None = None) -> str:
     """The secret in the file, made at the first call and never again."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        write_private(draft, text=secrets.token_urlsafe(48))
+        write_private(draft, text=(made or partial(token_urlsafe, 48))())
         # Of several that start at once the first link decides.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()
         keep_entries(path.parent)
     return path.read_text().strip()
-
-
-def write_private(path: Path, *, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    write_kept(draft, text=text)
-    draft.replace(path)
 
 
 @contextlib.contextmanager
@@ -123,13 +116,17 @@ def is_running(path: Path) -> bool:
 
 def base_environment(path: Path, *, dsn: str, url: str) -> dict[str, str]:
     """What every process of the site must know."""
+    from countmein.base.sealing import new_line
+
     kept_secret(path / "secret_key")
     kept_secret(path / "metrics_token")
+    kept_secret(path / "sealing_keys", made=partial(new_line, 1))
     return {
         "COUNTMEIN_HOME": str(path),
         "COUNTMEIN_METRICS_TOKEN_FILE": str(path / "metrics_token"),
         "COUNTMEIN_RUN_DIR": str(path / "run"),
         "COUNTMEIN_SANDBOX": "1" if is_sandbox() else "0",
+        "COUNTMEIN_SEALING_KEYS_FILE": str(path / "sealing_keys"),
         "COUNTMEIN_SECRET_KEY_FILE": str(path / "secret_key"),
         "COUNTMEIN_URL": url,
         "DATABASE_URL": dsn,

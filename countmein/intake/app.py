@@ -23,7 +23,7 @@ from countmein.campaigns.bodies import PLEDGE_LIMIT_BYTES, body_limit_bytes
 from countmein.intake import pledging
 from countmein.intake.cache import Headers, Page, Reply, Shared
 from countmein.intake.events import PACE_SECONDS, Tallies, Watcher
-from countmein.intake.measured import DOOR, measured
+from countmein.intake.measured import DOOR, Gone, measured
 from countmein.intake.overload import FormDoor, form_code
 from countmein.intake.pages import Message, Pages, Receive, Scope, Send
 from countmein.intake.routes import Level, Route, route_of, written
@@ -40,6 +40,8 @@ _WATCHERS: Final = metrics.Gauge(
     "countmein_live_watchers", "Readers of live tallies at this moment"
 )
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
+#: A longer name is nobody's, and would fill the memory of those that were looked at.
+_HOST_AT_MOST: Final = 300
 _EVENTS: Final = re.compile(r"/(?:api/v1/campaigns|c)/([0-9a-z]{1,32})/events")
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
@@ -248,12 +250,15 @@ async def _until_gone(receive: Receive, watcher: Watcher) -> None:
 
 
 async def _read_body(receive: Receive, *, limit_bytes: int) -> bytes | None:
-    """Read the body before a thread is taken, so that slow senders hold none; None: too long."""
+    """Read the body before a thread is taken, so that slow senders hold none; None: too long.
+
+    Raises Gone if it breaks off: half of what somebody meant may well look like a whole.
+    """
     body, size = bytearray(), 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise Gone
         piece = message.get("body", b"")
         size += len(piece)
         if size <= limit_bytes:
@@ -299,7 +304,8 @@ def _plain(scope: Scope, body: bytes) -> Scope:
 
 def _is_known_host(scope: Scope) -> bool:
     hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
-    return len(hosts) == 1 and _is_ours(hosts[0], tuple(settings.ALLOWED_HOSTS))
+    is_one = len(hosts) == 1 and len(hosts[0]) <= _HOST_AT_MOST
+    return is_one and _is_ours(hosts[0], tuple(settings.ALLOWED_HOSTS))
 
 
 @lru_cache(maxsize=100)

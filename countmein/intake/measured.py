@@ -74,8 +74,13 @@ def is_acknowledged(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool
     return status == 302 and bool(places) and not places[0].startswith(b"/c/")
 
 
+class Gone(Exception):
+    """Whoever asked has left before they had said all: nobody is there to be answered."""
+
+
 async def measured(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let `app` answer, and count how: what it never answered counts as a 500."""
+    """Let `app` answer, and count how: what it never answered counts as a 500, what nobody waits
+    for any more as a 499."""
     began = time.perf_counter()
     status, headers = 500, ()
 
@@ -87,6 +92,8 @@ async def measured(app: App, scope: Scope, receive: Receive, send: Send) -> None
 
     try:
         await app(scope, receive, watched)
+    except Gone:
+        status = 499
     finally:
         method, route = scope["method"], route_class(scope["method"], scope["path"])
         door = scope.get(DOOR, "intake")

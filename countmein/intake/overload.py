@@ -103,15 +103,14 @@ class FormDoor:
             last[2].set_exception(DoorFull())
         try:
             await asyncio.wait_for(turn, self._patience_seconds)
-        except TimeoutError:
-            self._leave(place)
-            raise DoorFull from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as left:
             self._leave(place)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # Called in at the very moment of leaving: the turn goes to the next.
                 self._inside -= 1
                 self._call()
+            if isinstance(left, TimeoutError):
+                raise DoorFull from None
             raise
 
     def _leave(self, place: tuple[int, int, asyncio.Future[None]]) -> None:

@@ -10,19 +10,17 @@ import asyncio
 import json
 import logging
 import re
-from functools import lru_cache
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any, Final
 
 from django.conf import settings
-from django.utils.translation.trans_real import get_language_from_request
 
 from countmein.base.http import is_trusted, peer
 from countmein.base.problems import MEDIA_TYPE, Problem, Refused, not_found
 from countmein.campaigns import pledge_door
 from countmein.campaigns.actions.pledge import Answer
 from countmein.campaigns.pledge_terms import PledgeRequest
+from countmein.intake.sharing import language_of
 
 _PATH: Final = re.compile(r"/api/v1/campaigns/([0-9a-z]{1,32})/pledges")
 #: Headers that this door understands, or that have no say here.
@@ -69,7 +67,7 @@ def _remote(scope: Any) -> str:
 async def pledge(code: str, scope: Any, body: bytes) -> tuple[int, bytes, str, dict[str, str]]:
     """Take a pledge; answer with status, body, media type and headers."""
     asked = dict(scope["headers"])
-    language = _language(asked.get(b"accept-language", b"").decode("latin1"))
+    language = language_of(scope)
     headers = {"Vary": "Accept-Language", "Content-Language": language}
     try:
         answer = await _pledge(code, asked, _remote(scope), body, language=language)
@@ -102,15 +100,10 @@ async def _pledge(
     campaign = pledge_door.KNOWN.get(code)
     if campaign is None:
         loop = asyncio.get_running_loop()
-        campaign = await loop.run_in_executor(None, pledge_door.KNOWN.look_up, code)
+        campaign = await loop.run_in_executor(
+            pledge_door.KNOWN.threads, pledge_door.KNOWN.look_up, code
+        )
     if campaign is None:
         raise Refused(not_found())
     wanted = PledgeRequest(body=body, key=key, language=language)
     return await pledge_door.ask(campaign, wanted)
-
-
-@lru_cache(maxsize=1_000)
-def _language(accepted: str) -> str:
-    """The site's language for such a visitor."""
-    asked: Any = SimpleNamespace(COOKIES={}, META={"HTTP_ACCEPT_LANGUAGE": accepted})
-    return get_language_from_request(asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -52,6 +52,18 @@ _ROUTES: Final = tuple(
         (_READ, rf"/c/{_CODE}/(?:\?.*)?", Route(is_shared=True)),
         (_READ, rf"/api/v1/campaigns/{_CODE}", Route(is_shared=True)),
         (_READ, r"/(?:how/)?(?:\?.*)?", Route(is_shared=True)),
+        (
+            _READ,
+            rf"/c/{_CODE}/(?:share\.png|qr\.svg)(?:\?.*)?",
+            Route(is_shared=True, sheds_at=Level.IMAGES),
+        ),
+        (_READ, rf"/c/{_CODE}/poster/", Route(is_shared=True, sheds_at=Level.REPORTS)),
+        (_READ, rf"/embed/{_CODE}/(?:\?.*)?", Route(is_shared=True, sheds_at=Level.IMAGES)),
+        (
+            _READ,
+            r"/(?:feed/|sitemap\.xml|robots\.txt|\.well-known/security\.txt)",
+            Route(is_shared=True, sheds_at=Level.LISTS),
+        ),
         (_READ, rf"/c/{_CODE}/meter/", Route(is_shared=True, sheds_at=Level.STATISTICS)),
         (
             _READ,
@@ -78,25 +90,26 @@ _ROUTES: Final = tuple(
         ),
     )
 )
+#: No address of ours is longer, and what is looked up is remembered.
+_PATH_AT_MOST: Final = 300
 _ELSE: Final = Route()
 #: A write to these changes what is read of the campaign.
 _WRITTEN: Final = re.compile(rf"/(?:organise|api/v1/campaigns)/{_CODE}(?:/.*)?")
 
 
-@lru_cache(maxsize=4096)
 def route_of(method: str, path: str, query: bytes) -> Route:
-    """The class of an address."""
-    asked = f"{method} {path}" + (f"?{query.decode('latin1')}" if query else "")
+    """The class of an address; of the query it only matters whether there is one."""
+    if len(path) > _PATH_AT_MOST:
+        return _ELSE
+    return _route_of(f"{method} {path}" + ("?q" if query else ""))
+
+
+@lru_cache(maxsize=4096)
+def _route_of(asked: str) -> Route:
     for pattern, route in _ROUTES:
         if match := pattern.fullmatch(asked):
             code = match.groupdict().get("code", "")
-            return Route(
-                sheds_at=route.sheds_at,
-                is_shared=route.is_shared,
-                is_file=route.is_file,
-                is_promised=route.is_promised,
-                code=code,
-            )
+            return replace(route, code=code)
     return _ELSE
 
 

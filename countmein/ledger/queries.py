@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
+from django.db import connection
 from django.db.models import Sum
 
 from countmein.ledger.models import CAME_BACK, Transfer
@@ -14,17 +15,20 @@ from countmein.ledger.models import CAME_BACK, Transfer
 def balances(*, lane: int, campaign_id: uuid.UUID) -> dict[tuple[str, str], int]:
     """Return the balance of each (account, currency) of a campaign, minor units.
 
-    What leaves an account lowers it, what arrives raises it; over all accounts they add up to 0.
+    What leaves an account lowers it, what arrives raises it; over all accounts they add up to 0,
+    at any moment: it is one statement.
     """
-    totals: dict[tuple[str, str], int] = {}
-    rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id)
-    for field, sign in (("source", -1), ("destination", 1)):
-        for account, currency, amount in rows.values_list(field, "currency").annotate(
-            Sum("amount_minor")
-        ):
-            key = (account, currency)
-            totals[key] = totals.get(key, 0) + sign * amount
-    return totals
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT account, currency, sum(moved)
+               FROM ledger_transfer, LATERAL (VALUES (source, -amount_minor),
+                   (destination, amount_minor)) leg (account, moved)
+               WHERE lane = %s AND campaign_id = %s GROUP BY 1, 2""",
+            [lane, campaign_id],
+        )
+        return {
+            (account, currency): int(balance) for account, currency, balance in cursor.fetchall()
+        }
 
 
 def totals(*, lane: int, campaign_id: uuid.UUID) -> Counter[str]:
@@ -41,20 +45,6 @@ def by_event(*, lane: int, campaign_id: uuid.UUID) -> Counter[str]:
     rows = Transfer.objects.filter(lane=lane, campaign_id=campaign_id)
     moved: list[tuple[str, int]] = list(rows.values_list("kind").annotate(Sum("amount_minor")))
     return Counter(dict(moved))
-
-
-def by_kind(*, lane: int, campaign_id: uuid.UUID, event: str) -> dict[str, int]:
-    """Return what was moved by events of one kind, such as `charge`, per kind of pledge.
-
-    Minor units. Of what a campaign holds, that is: a lost dispute is counted when it is opened.
-    """
-    account = "destination" if event in ("charge", "refund_back", "dispute_won") else "source"
-    rows = (
-        Transfer.objects.filter(lane=lane, campaign_id=campaign_id, kind=event)
-        .values_list(account)
-        .annotate(Sum("amount_minor"))
-    )
-    return {name.removeprefix("held:"): amount for name, amount in rows}
 
 
 def came_back_count(*, lane: int, campaign_id: uuid.UUID) -> int:

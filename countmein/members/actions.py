@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,9 @@ from functools import cached_property
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from countmein.base.ids import keyed_digest, named_uuid
+from countmein.base.ids import keyed_digest, keyed_uuid
+from countmein.base.sealing import OwnKey
+from countmein.members.contacts import give_keys, key_place, own_key, seal_contact
 from countmein.members.models import ApiToken, Contact, Member, Organiser
 from countmein.rules.canonical import lane_of, mailbox
 
@@ -38,8 +40,12 @@ class Person:
 
     @property
     def contact_id(self) -> uuid.UUID:
-        """The id of this spelling: made of it, so that it is known before its row is written."""
-        return named_uuid("contact", self.mailbox, self.address, self.name, self.language)
+        """The id of this spelling: made of it, so that it is known before its row is written.
+
+        Under the site's key: from a bare hash whoever has the rows and a list of addresses could
+        tell who they are of.
+        """
+        return keyed_uuid("contact", self.address, self.name, self.language)
 
 
 def enrol(people: Sequence[Person], *, now: datetime) -> None:
@@ -49,25 +55,46 @@ def enrol(people: Sequence[Person], *, now: datetime) -> None:
     Rows are sorted by key before they are written: two batches that share people would otherwise
     wait for each other in a circle.
     """
-    lanes = {person.mailbox: person.lane for person in people}
-    Member.objects.bulk_create(
-        [Member(lane=lanes[box], mailbox=box, created_at=now) for box in sorted(lanes)],
-        ignore_conflicts=True,
-    )
-    rows = Member.objects.filter(lane__in=set(lanes.values()), mailbox__in=lanes)
-    members = {row.mailbox: row.id for row in rows}
-    contacts = {
-        person.contact_id: Contact(
-            lane=person.lane,
-            id=person.contact_id,
-            member_id=members[person.mailbox],
-            address=person.address,
-            name=person.name,
-            language=person.language,
-        )
-        for person in people
-    }
-    Contact.objects.bulk_create([contacts[id] for id in sorted(contacts)], ignore_conflicts=True)
+    with transaction.atomic():
+        members = _members({person.mailbox: person.lane for person in people}, now=now)
+        keys = {box: own_key(member) for box, member in members.items()}
+        contacts = {
+            person.contact_id: Contact(
+                lane=person.lane,
+                id=person.contact_id,
+                member_id=members[person.mailbox].id,
+                sealed=seal_contact(keys[person.mailbox], person),
+                language=person.language,
+            )
+            for person in people
+        }
+        rows = [contacts[id] for id in sorted(contacts)]
+        Contact.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _members(lanes: Mapping[str, int], *, now: datetime) -> dict[str, Member]:
+    """The members of these mailboxes, each with a key; nobody can erase them until this commits.
+
+    Those who are new nobody else can see yet. Those who were there are held: one who was just being
+    erased is gone after the wait, and is written anew.
+    """
+    made = {box: _new_member(lanes[box], box, now=now) for box in sorted(lanes)}
+    while True:
+        Member.objects.bulk_create(list(made.values()), ignore_conflicts=True)
+        rows = list(Member.objects.filter(lane__in=set(lanes.values()), mailbox__in=lanes))
+        known = [row.mailbox for row in rows if row.id != made[row.mailbox].id]
+        if known:
+            held = Member.objects.filter(lane__in={lanes[box] for box in known}, mailbox__in=known)
+            rows = [row for row in rows if row.id == made[row.mailbox].id]
+            rows += held.order_by("mailbox").select_for_update(no_key=True)
+        if len(rows) == len(lanes):
+            give_keys([row for row in rows if row.wrapped_key is None])
+            return {row.mailbox: row for row in rows}
+
+
+def _new_member(lane: int, mailbox: str, *, now: datetime) -> Member:
+    wrapped = OwnKey.new().wrapped(about=key_place(lane, mailbox))
+    return Member(lane=lane, mailbox=mailbox, created_at=now, wrapped_key=wrapped)
 
 
 def token_for(*, email: str, name: str = "", is_owner: bool = False) -> str:

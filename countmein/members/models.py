@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -49,10 +50,14 @@ class ApiToken(models.Model):
 
 
 class Member(LaneModel):
-    """One mailbox that has pledged; the lane comes from the mailbox's keyed digest."""
+    """One mailbox that has pledged; the lane comes from the mailbox's keyed digest.
+
+    `wrapped_key` is the member's own key under the site's: without it no contact of theirs opens.
+    """
 
     distribution = "person"
     mailbox = models.CharField(max_length=64)
+    wrapped_key = models.BinaryField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -62,15 +67,19 @@ class Member(LaneModel):
 
 
 class Contact(LaneModel):
-    """An address and a name as a member once typed them; mail goes to the address as typed.
+    """An address and a name as a member once typed them, sealed; mail goes to the address as typed.
 
-    The id is made of member, address, name and language: one row for each spelling.
+    The id is made of address, name and language under the site's key: one row for each spelling.
+    Written by `enrol`, opened by `contacts.opened`.
     """
 
     distribution = "person"
     member_id = models.UUIDField()
-    address = models.CharField(max_length=254)
-    name = models.CharField(max_length=100, blank=True)
+    #: Address and name under the member's own key.
+    sealed = models.BinaryField(null=True)
+    #: As they stood before contacts were sealed; emptied by `seal_old`, never written again.
+    address = models.CharField(max_length=254, blank=True, default="", db_default="")
+    name = models.CharField(max_length=100, blank=True, default="", db_default="")
     language = models.CharField(max_length=12, default="en-gb")
 
     class Meta:
@@ -78,3 +87,58 @@ class Contact(LaneModel):
             # All spellings of one member: for the allowance of mails, export and erasure.
             models.Index(fields=["lane", "member_id"], name="contact_by_member")
         ]
+
+
+class Erasure(LaneModel):
+    """One time that somebody was erased; names nobody once it is done.
+
+    Written by `erase` together with the end of all contacts; the rest is done by a job that is
+    found by `done_at`.
+    """
+
+    distribution = "person"
+    #: The mailbox's keyed digest for as long as something of it is left; then empty.
+    mailbox = models.CharField(max_length=64, blank=True)
+    #: The member, by a mailed link; the desk, on request; a restore, which repeats what was done;
+    #: the clock, when the details were kept long enough.
+    by = models.CharField(max_length=8)
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    withdrawn = models.IntegerField(default=0)
+    kept = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "mailbox"],
+                condition=models.Q(done_at__isnull=True),
+                name="one_erasure_at_a_time",
+            )
+        ]
+        indexes = [
+            # What is still to be done.
+            models.Index(
+                fields=["lane", "id"],
+                condition=models.Q(done_at__isnull=True),
+                name="erasure_undone",
+            )
+        ]
+
+
+class Suppression(LaneModel):
+    """A mailbox that no import may bring back: a keyed digest of its own, and nothing else."""
+
+    distribution = "person"
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lane", "digest"], name="one_suppression_per_mailbox")
+        ]
+
+
+#: What a pledge names instead of a contact once its member was erased: first, while a fingerprint
+#: of the mailbox is still kept so that nobody counts twice; then, when nothing leads to anybody.
+ERASED = uuid.UUID(int=0)
+UNLINKED = uuid.UUID(int=(1 << 128) - 1)

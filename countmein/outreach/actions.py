@@ -15,8 +15,10 @@ from procrastinate.tasks import Task
 
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
+from countmein.base.logs import mask
 from countmein.base.metrics import Counter
-from countmein.members.models import Contact
+from countmein.members import contacts as members
+from countmein.members.models import ERASED, UNLINKED
 from countmein.outreach.channels import CHANNELS
 from countmein.outreach.channels.port import Mail
 from countmein.outreach.letters import mail_of
@@ -79,8 +81,11 @@ def address_lane(address: str) -> int:
 
 
 def post(posts: Sequence[Post]) -> None:
-    """Queue messages; a cause that was queued before stays as it was."""
+    """Queue messages; a cause that was queued before stays as it was, and nobody erased is written
+    to."""
     now = real_now()
+    posts = [p for p in posts if p.contact_id not in (ERASED, UNLINKED)]
+    posts.sort(key=lambda p: (p.lane, p.once))
     rows = [
         Delivery(
             lane=p.lane,
@@ -89,13 +94,14 @@ def post(posts: Sequence[Post]) -> None:
             to_address=p.to_address,
             topic=p.topic,
             language=p.language,
-            letter=asdict(p.letter),
             is_awaited=p.is_awaited,
             queued_at=now,
             due_at=now,
         )
-        for p in sorted(posts, key=lambda p: (p.lane, p.once))
+        for p in posts
     ]
+    for row, p in zip(rows, posts, strict=True):
+        row.say(asdict(p.letter))
     Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     for task, is_awaited in ((send_awaited, True), (send, False)):
         if any(row.is_awaited is is_awaited for row in rows):
@@ -185,15 +191,11 @@ def _mails(batch: Sequence[Delivery]) -> Iterator[Mail]:
 
     So a kill leaves one message unknown and not the whole batch.
     """
-    contacts = {
-        (row.lane, row.id): row
-        for row in Contact.objects.filter(
-            pk__in=[(d.lane, d.contact_id) for d in batch if d.contact_id]
-        )
-    }
+    contacts = members.opened((d.lane, d.contact_id) for d in batch if d.contact_id)
     for delivery in batch:
-        contact = contacts.get((delivery.lane, delivery.contact_id))
-        if contact is None and delivery.contact_id is not None:
+        id = delivery.contact_id
+        contact = contacts.get((delivery.lane, id)) if id is not None else None
+        if contact is None and id is not None:
             _finish(delivery, state=DeliveryState.REFUSED, receipt="the address was erased")
             continue
         mail = mail_of(delivery, contact=contact)
@@ -225,15 +227,21 @@ def _put_off(delivery: Delivery, *, receipt: str) -> None:
     Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
         state=DeliveryState.QUEUED,
         due_at=real_now() + _PAUSES[delivery.attempt - 1],
-        receipt=receipt[:255],
+        receipt=mask(receipt)[:255],
     )
 
 
 def _finish(delivery: Delivery, *, state: str, receipt: str) -> None:
+    """Write down the outcome; what the message said is of no further use."""
     MAILS.add(state)
     Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
-        state=state, done_at=real_now(), receipt=receipt[:255]
+        state=state, done_at=real_now(), receipt=mask(receipt)[:255], letter={}
     )
+
+
+def forget_deliveries(*, lane: int, contact_ids: Sequence[uuid.UUID]) -> None:
+    """Delete what was or is to be said to these contacts; what is queued is never sent."""
+    Delivery.objects.filter(lane=lane, contact_id__in=contact_ids).delete()
 
 
 def park_orphans() -> int:
@@ -241,7 +249,11 @@ def park_orphans() -> int:
     return (
         Delivery.objects.all_lanes()
         .filter(state=DeliveryState.SENDING, done_at__lt=real_now() - _CLAIM_LASTS)
-        .update(state=DeliveryState.UNKNOWN, receipt="the sender was stopped; it may have arrived")
+        .update(
+            state=DeliveryState.UNKNOWN,
+            receipt="the sender was stopped; it may have arrived",
+            letter={},
+        )
     )
 
 
@@ -249,7 +261,9 @@ def park_open() -> int:
     """Mark as unknown all that is not sent yet: in a restored site it may have been sent since."""
     rows = Delivery.objects.all_lanes()
     return rows.filter(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]).update(
-        state=DeliveryState.UNKNOWN, receipt="the site was restored; it may have arrived"
+        state=DeliveryState.UNKNOWN,
+        receipt="the site was restored; it may have arrived",
+        letter={},
     )
 
 

@@ -13,14 +13,14 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from icalendar import Calendar, Event
 
-from countmein.members.models import Contact
+from countmein.members.contacts import Reachable
 from countmein.outreach.channels import Attachment, Mail
 from countmein.outreach.models import Delivery
 
 
-def mail_of(delivery: Delivery, *, contact: Contact | None) -> Mail:
+def mail_of(delivery: Delivery, *, contact: Reachable | None) -> Mail:
     """Lay out a delivery for its reader; the same row always gives the same mail."""
-    letter = delivery.letter
+    letter = delivery.said
     with translation.override(delivery.language):
         context = {
             "letter": letter,
@@ -80,7 +80,8 @@ def transfer_png(text: str) -> bytes:
 
 
 def calendar(event: dict[str, str]) -> bytes:
-    """Return an iCalendar file for {uid, title, starts_at, ends_at?, venue?, url, stamp}."""
+    """Return an iCalendar file for {uid, title, starts_at, ends_at?, venue?, url, stamp,
+    status?}: TENTATIVE is one that may yet not take place."""
     entry = Event()
     entry.add("uid", event["uid"])
     entry.add("dtstamp", datetime.fromisoformat(event["stamp"]))
@@ -91,6 +92,8 @@ def calendar(event: dict[str, str]) -> bytes:
     if event.get("venue"):
         entry.add("location", event["venue"])
     entry.add("url", event["url"])
+    if event.get("status"):
+        entry.add("status", event["status"])
     whole = Calendar()
     whole.add("prodid", "-//Countmein//EN")
     whole.add("version", "2.0")

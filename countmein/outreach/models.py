@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from typing import Any
+
 from django.db import models
 
 from countmein.base.lanes import LaneModel
+from countmein.base.sealing import seal, unseal
 
 
 class DeliveryState(models.TextChoices):
@@ -29,6 +34,7 @@ class Delivery(LaneModel):
     channel = models.CharField(max_length=8, default="email")
     topic = models.CharField(max_length=32)
     language = models.CharField(max_length=12, default="en-gb")
+    #: What it says, sealed: there are private links in it. Empty once nothing is left to send.
     letter = models.JSONField()
     #: Somebody waits for it at the screen: a confirmation, a refused card.
     is_awaited = models.BooleanField(default=False, db_default=False)
@@ -38,6 +44,22 @@ class Delivery(LaneModel):
     due_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
     receipt = models.CharField(max_length=255, blank=True)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the message says, opened."""
+        letter: dict[str, Any] = self.letter
+        if "sealed" not in letter:
+            # It was queued before letters were sealed, or there is nothing left of it.
+            return letter
+        plain = unseal(base64.b64decode(letter["sealed"]), about=f"letter:{self.id}")
+        opened: dict[str, Any] = json.loads(plain)
+        return opened
+
+    def say(self, letter: dict[str, Any]) -> None:
+        """Have the message say this."""
+        sealed = seal(json.dumps(letter).encode(), about=f"letter:{self.id}")
+        self.letter = {"sealed": base64.b64encode(sealed).decode()}
 
     class Meta:
         constraints = [

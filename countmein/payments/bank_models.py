@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from countmein.base.ids import uuid7
+from countmein.payments.parties import Known, opened_party, sealed_party
 
 
 class BankStatement(models.Model):
@@ -59,7 +60,8 @@ ENTRY_OPEN = (EntryState.NEW, EntryState.QUEUED)
 class BankEntry(models.Model):
     """One booked movement of our account, kept once; decided on by the matching or a person.
 
-    The payer's name and account stand here and in what is returned to them, nowhere else.
+    The payer's name and account stand here and in what is returned to them, nowhere else: sealed,
+    and forgotten with what they wrote once nothing can go back by itself (`bank_forget`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -78,8 +80,7 @@ class BankEntry(models.Model):
     end_to_end_id = models.TextField(blank=True)
     references = models.JSONField(default=list)
     text = models.TextField(blank=True)
-    counterparty = models.TextField(blank=True)
-    counterparty_account = models.CharField(max_length=64, blank=True)
+    payer = models.BinaryField(null=True)
     imported_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=EntryState, default=EntryState.NEW)
     #: What it is and what a person is suggested to do (`bank.matching`).
@@ -94,6 +95,8 @@ class BankEntry(models.Model):
     charge_id = models.UUIDField(null=True)
     campaign_id = models.UUIDField(null=True)
     booked_minor = models.BigIntegerField(default=0)
+    #: When its payer was told that it is a part, and the rest is missing.
+    told_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     decided_by: models.ForeignKey[Any, Any] = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -121,7 +124,32 @@ class BankEntry(models.Model):
                 condition=models.Q(charge_id__isnull=False),
                 name="bank_entry_by_charge",
             ),
+            # The parts whose payer has not been told of them.
+            models.Index(
+                fields=["campaign_id"],
+                condition=models.Q(state="queued", verdict="partial", told_at=None),
+                name="bank_entry_untold_part",
+            ),
+            # Whose payer is known still, and may have to be forgotten.
+            models.Index(
+                fields=["booked_on"],
+                condition=models.Q(payer__isnull=False) | ~models.Q(text=""),
+                name="bank_entry_payer_known",
+            ),
         ]
+
+    @property
+    def from_whom(self) -> Known:
+        """Who paid, and from which account, as far as the bank has told us."""
+        return opened_party(self.payer, about=self._about)
+
+    def keep_payer(self, known: Known) -> None:
+        """Set who paid; the row is not saved."""
+        self.payer = sealed_party(known, about=self._about)
+
+    @property
+    def _about(self) -> str:
+        return f"bank entry {self.id}"
 
 
 class BankOrder(models.Model):
@@ -175,9 +203,8 @@ class BankTransfer(models.Model):
     campaign_id = models.UUIDField(null=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    #: To whom; a person fills in what the statement did not tell.
-    name = models.CharField(max_length=70, blank=True)
-    iban = models.CharField(max_length=34, blank=True)
+    #: To whom, sealed; nobody where a person must fill in what the statement did not tell.
+    payee = models.BinaryField(null=True)
     text = models.CharField(max_length=140, blank=True)
     state = models.CharField(max_length=10, choices=TransferState, default=TransferState.DUE)
     order: models.ForeignKey[Any, Any] = models.ForeignKey(
@@ -212,6 +239,12 @@ class BankTransfer(models.Model):
                 condition=models.Q(state__in=["due", "ordered", "rejected", "came_back"]),
                 name="bank_transfer_open",
             ),
+            # Whose payee is known still, and may have to be forgotten.
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(payee__isnull=False),
+                name="bank_transfer_payee_known",
+            ),
             models.Index(fields=["about_id"], name="bank_transfer_by_about"),
         ]
 
@@ -219,3 +252,16 @@ class BankTransfer(models.Model):
     def end_to_end_id(self) -> str:
         """What it is called towards the bank."""
         return self.id.hex
+
+    @property
+    def to_whom(self) -> Known:
+        """Who is paid, and at which account."""
+        return opened_party(self.payee, about=self._about)
+
+    def keep_payee(self, known: Known) -> None:
+        """Set who is paid; the row is not saved."""
+        self.payee = sealed_party(known, about=self._about)
+
+    @property
+    def _about(self) -> str:
+        return f"bank transfer {self.id}"

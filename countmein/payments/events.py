@@ -7,6 +7,7 @@ due at once, and the ordinary look-up decides, so repeated, late and lost events
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.db import transaction
 
@@ -23,6 +24,8 @@ from countmein.payments.models import (
 )
 
 _BATCH = 200
+#: An event that was read is kept whole so long, for whoever looks into what went wrong.
+_WHOLE_FOR = timedelta(days=1)
 #: An event about a dispute carries no reference of ours: all disputes are looked at.
 _DISPUTES = "charge.dispute."
 #: A refund may have come back: the statement says so.
@@ -71,6 +74,17 @@ def _reference(event: ProviderEvent) -> uuid.UUID | None:
         return uuid.UUID(str(about.get("metadata", {}).get("reference")))
     except (ValueError, AttributeError):
         return None
+
+
+def forget_bodies() -> None:
+    """Cut events that were read a day ago down to what they are about: the rest may name people."""
+    old = ProviderEvent.objects.filter(
+        read_at__lt=real_now() - _WHOLE_FOR, body__has_key="data"
+    ).order_by("id")
+    while page := list(old[:_BATCH]):
+        for event in page:
+            event.body = {"type": event.body.get("type"), "reference": str(_reference(event))}
+        ProviderEvent.objects.bulk_update(page, ["body"])
 
 
 def has_news() -> bool:

@@ -9,6 +9,7 @@ from django.db import models
 
 from countmein.base.ids import uuid7
 from countmein.base.lanes import LaneModel
+from countmein.payments.parties import Known, opened_party, sealed_party
 
 
 class PayoutAccount(models.Model):
@@ -109,8 +110,8 @@ class Payout(LaneModel):
     reference = models.CharField(max_length=255, blank=True)
     #: The provider's name of the account that it is sent to; it stays the same at every try.
     destination = models.CharField(max_length=255, blank=True)
-    #: A supplier's account, if the bank is to be ordered to pay.
-    iban = models.CharField(max_length=34, blank=True)
+    #: A supplier's account, sealed, if the bank is to be ordered to pay.
+    account = models.BinaryField(null=True)
     attempt = models.IntegerField(default=0)
     #: When nothing stood in its way any more; a supplier's may be paid at the bank from then on.
     agreed_at = models.DateTimeField(null=True)
@@ -150,6 +151,19 @@ class Payout(LaneModel):
                 fields=["reference"], condition=~models.Q(reference=""), name="payout_by_reference"
             ),
         ]
+
+    @property
+    def iban(self) -> str:
+        """The supplier's account; empty if there is none."""
+        return opened_party(self.account, about=self._about).account
+
+    def keep_iban(self, iban: str) -> None:
+        """Set the supplier's account; the row is not saved."""
+        self.account = sealed_party(Known(account=iban), about=self._about)
+
+    @property
+    def _about(self) -> str:
+        return f"payout {self.id}"
 
 
 class PayoutApproval(LaneModel):

@@ -15,6 +15,7 @@ LANE_COUNT: Final = 4096
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGIT: Final = {letter: digit for digit, letter in enumerate(_ALPHABET)}
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _MISREAD: Final = str.maketrans({"o": "0", "i": "1", "l": "1", " ": None, "-": None})
 
 _LANE_LETTERS: Final = 3
@@ -24,9 +25,13 @@ _CAMPAIGN_LETTERS: Final = 10
 _VOUCHER_LETTERS: Final = 12
 
 _ATOM_SIGNS: Final = frozenset("!#$%&'*+-/=?^_`{|}~.")
+_PLAIN_LOCAL: Final = re.compile(r"[a-z0-9!#$%&'*+\-/=?^_`{|}~.]+")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN_ALIASES: Final = {"googlemail.com": "gmail.com"}
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com"})
+
+
+_WRITER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class CanonicalRefused(ValueError):
@@ -49,7 +54,7 @@ def canonical_json(value: object) -> str:
     """
     try:
         _refuse_floats(value)
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = _WRITER.encode(value)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CanonicalRefused("this value has no canonical text") from error
@@ -119,13 +124,17 @@ def _local_part(typed: str) -> str:
         raise AddressRefused("the part before the @ has 1 to 64 characters")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise AddressRefused("the part before the @ has a dot out of place")
-    if not all(letter in _ATOM_SIGNS or _is_letter(letter) for letter in local):
+    if not _PLAIN_LOCAL.fullmatch(local) and not all(
+        letter in _ATOM_SIGNS or _is_letter(letter) for letter in local
+    ):
         raise AddressRefused("the part before the @ has a character that is not allowed")
     return local
 
 
 def _domain(typed: str) -> str:
-    labels = _lower(unicodedata.normalize("NFKC", typed).replace("\u3002", ".")).split(".")
+    if not typed.isascii():
+        typed = unicodedata.normalize("NFKC", typed).replace("\u3002", ".")
+    labels = _lower(typed).split(".")
     if len(labels) < 2:
         raise AddressRefused("the domain has no dot")
     domain = ".".join(_ascii_label(label) for label in labels)
@@ -150,6 +159,8 @@ def _ascii_label(label: str) -> str:
 
 
 def _lower(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
@@ -233,7 +244,9 @@ def _check(digits: Iterable[int]) -> int:
 
 
 def _letters(number: int, count: int) -> str:
-    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(count)))
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(5 * (count & ~1) - 10, -1, -10)]
+    head = _ALPHABET[number >> (5 * (count - 1)) & 31] if count % 2 else ""
+    return head + "".join(pairs)
 
 
 def _digits(letters: str) -> list[int]:

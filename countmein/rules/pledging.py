@@ -1,6 +1,5 @@
 """Who may pledge, what, until when; who may change a pledge or leave."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,16 +109,16 @@ def check_amounts(
     part comes in whenever a further one does, so it carries the minimum of its own kind; a part
     of another kind can be the only one of its kind and carries it itself.
     """
-    totals: Counter[str] = Counter()
+    totals: dict[str, int] = {}
     for index, part in enumerate(parts):
         path = "" if index == 0 else f"more[{index - 1}]."
         if part.kind not in kinds:
             raise PledgeRefused(Reason.kind_not_offered, path=f"{path}kind")
         _check_amount(part, path=f"{path}amount")
-        totals[part.kind] += part.amount
-        if part.kind in COUNTED_ONCE and totals[part.kind] > 1:
+        total = totals[part.kind] = totals.get(part.kind, 0) + part.amount
+        if part.kind in COUNTED_ONCE and total > 1:
             raise PledgeRefused(Reason.kind_repeated, path=f"{path}kind")
-        if totals[part.kind] > MAX_NUMBER:
+        if total > MAX_NUMBER:
             raise PledgeRefused(Reason.amount_invalid, path=f"{path}amount", detail="too much")
         carries_minimum = index == 0 or part.kind != parts[0].kind
         if carries_minimum and part.amount < minimum.get(part.kind, 1):

@@ -169,6 +169,30 @@ class Running(Generic[Key]):
         self._was_in.clear()
         return best
 
+    def curve(self, *, limit: int, steps_at_most: int) -> list[Unlock]:
+        """How many are brought in by ever more unconditional people: a rung where that changes.
+
+        Call when settled. The number grows from threshold to threshold, between which nothing can
+        change, up to `limit`, or for so many steps; the last rung is where the looking ended, so
+        that beyond it nothing is claimed.
+        """
+        inside, rungs = self._people.value, list[Unlock]()
+        wanted, brings = 0, 0
+        for _step in range(steps_at_most):
+            near = self._nearest_people()
+            wanted = limit if near is None else min(limit, near)
+            self._lift_to(wanted)
+            if (now := self._people.value - wanted - inside) > brings:
+                brings = now
+                rungs.append(Unlock(more_people=wanted, brings_people=brings))
+            if wanted >= limit:
+                break
+        self._lift_to(0)
+        self._was_in.clear()
+        if wanted and (not rungs or rungs[-1].more_people < wanted):
+            rungs.append(Unlock(more_people=wanted, brings_people=brings))
+        return rungs
+
     def _lowest(self, inside: int) -> Unlock | None:
         """Lower the number of further people step by step while somebody is still brought in."""
         best = None

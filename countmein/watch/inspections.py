@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from countmein.base.clock import real_now
+from countmein.base.nights import latest_night
 from countmein.campaigns.selfcheck import check_ledger, self_check
 from countmein.watch.looks import Findings
 from countmein.watch.models import AlarmName, Inspection
@@ -48,7 +49,7 @@ def inspect_all() -> Findings | None:
         # What was wrong is looked at again, so that the alarm ends when the fault does.
         due_at = last.at + _pause(last.took_seconds, least=_AFTER_A_FAULT)
         return inspect_all_now() if now >= due_at else None
-    if last is not None and last.at >= _latest_night(now):
+    if last is not None and last.at >= latest_night(now, hour=_NIGHT_HOUR):
         return None
     if last is None and now.hour != _NIGHT_HOUR:
         # A site that has just begun has nothing to recount; it begins with the others, at night.
@@ -98,9 +99,3 @@ def _ledger_rest(last: Inspection) -> timedelta:
 
 def _pause(took_seconds: float, *, least: timedelta) -> timedelta:
     return max(least, timedelta(seconds=took_seconds * _SHARE))
-
-
-def _latest_night(now: datetime) -> datetime:
-    """When the latest night's inspection was due."""
-    tonight = now.replace(hour=_NIGHT_HOUR, minute=0, second=0, microsecond=0)
-    return tonight if tonight <= now else tonight - timedelta(days=1)

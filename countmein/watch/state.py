@@ -37,12 +37,11 @@ _QUERIES: Final[_Asked] = {
         """SELECT greatest(0, coalesce(max(extract(epoch FROM clock_timestamp())
                   - ('x' || substr(replace(first.id::text, '-', ''), 1, 12))::bit(48)::bigint
                     / 1000.0), 0))
-           FROM campaigns_gate g
-           LEFT JOIN campaigns_tally t ON t.lane = g.lane AND t.id = g.id,
-           LATERAL (SELECT c.id FROM campaigns_change c WHERE c.lane = g.lane
-                    AND c.campaign_id = g.id AND c.round > coalesce(t.round, 0)
-                    ORDER BY c.round, c.id LIMIT 1) first
-           WHERE g.closed_at IS NULL""",
+           FROM campaigns_uncounted u
+           LEFT JOIN campaigns_tally t ON t.lane = u.lane AND t.id = u.campaign_id,
+           LATERAL (SELECT c.id FROM campaigns_change c WHERE c.lane = u.lane
+                    AND c.campaign_id = u.campaign_id AND c.round > coalesce(t.round, 0)
+                    ORDER BY c.round, c.id LIMIT 1) first""",
     ),
     "jobs": (
         "Jobs that wait or are under way",

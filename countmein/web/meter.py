@@ -1,10 +1,10 @@
-"""How far a campaign is: one bar for each number that its rule asks for."""
+"""How far a campaign is: a crowd of dots for its people, a bar for each number of its rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext, ngettext
 
@@ -31,6 +31,76 @@ class Bar:
     source: str
     key: str = ""
     unit: str = "number"
+    gap_text: str = ""
+
+
+#: More dots than this are grey noise; beyond it one dot stands for several people.
+_DOTS_AT_MOST: Final = 100
+#: Rows of so many dots, for crowds up to so many: few people make large dots.
+_ROWS: Final = ((10, 10), (30, 15), (_DOTS_AT_MOST, 20))
+_PITCH: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dots:
+    """The people a rule asks for, as dots: in, waiting, and still open.
+
+    Each of the three is the path of an SVG, in which every dot is a stroke without a length. A dot
+    is full when all its people are there, so the last one stays open until nobody is missing.
+    """
+
+    goal: int
+    per: int
+    cells: int
+    columns: int
+    missing: int
+    inside: str
+    waiting: str
+    open: str
+
+    @property
+    def size(self) -> str:
+        """The view box."""
+        rows = -(-self.cells // self.columns)
+        return f"0 0 {self.columns * _PITCH} {rows * _PITCH}"
+
+
+def dots(rule: object, tally: Mapping[str, Any]) -> Dots | None:
+    """Return the crowd of a rule, given as JSON, that asks for people; else None."""
+    read = conditions.parse(rule, path="rule", pledges_allowed=False)
+    asked = [atom.n for atom in conditions.atoms(read) if isinstance(atom, conditions.People)]
+    if not asked:
+        return None
+    goal, people = max(asked), tally["people"]
+    per = -(-goal // _DOTS_AT_MOST)
+    cells = -(-goal // per)
+    columns = next(columns for most, columns in _ROWS if cells <= most)
+    reached = goal if people >= goal else min(people + tally["waiting_people"], goal)
+    full = _full(min(people, goal), goal, per)
+    on_their_way = _full(reached, goal, per)
+    return Dots(
+        goal=goal,
+        per=per,
+        cells=cells,
+        columns=columns,
+        missing=max(goal - people, 0),
+        inside=_path(0, full, columns),
+        waiting=_path(full, on_their_way, columns),
+        open=_path(on_their_way, cells, columns),
+    )
+
+
+def _full(people: int, goal: int, per: int) -> int:
+    """How many dots are full; the last may stand for fewer people than the others."""
+    return -(-goal // per) if people >= goal else people // per
+
+
+def _path(first: int, end: int, columns: int) -> str:
+    half = _PITCH // 2
+    return "".join(
+        f"M{i % columns * _PITCH + half} {i // columns * _PITCH + half}h.01"
+        for i in range(first, end)
+    )
 
 
 def bars(rule: object, tally: Mapping[str, Any], *, currency: str) -> list[Bar]:
@@ -49,6 +119,8 @@ def _bars(rule: conditions.Condition, tally: Mapping[str, Any], currency: str) -
         match atom:
             case conditions.People(n=n):
                 yield _bar(
+                    atom=atom,
+                    currency=currency,
                     label=gettext("People"),
                     have=tally["people"],
                     waiting=tally["waiting_people"],
@@ -58,10 +130,12 @@ def _bars(rule: conditions.Condition, tally: Mapping[str, Any], currency: str) -
                     source="people",
                 )
             case conditions.Sum(kind=kind, at_least=goal):
-                yield _sum_bar(kind, tally["sum"].get(kind, 0), goal, currency)
+                yield _sum_bar(atom, tally["sum"].get(kind, 0), goal, currency)
             case conditions.PeopleIn(place=place, at_least=n):
                 have = tally["places"].get(place, 0)
                 yield _bar(
+                    atom=atom,
+                    currency=currency,
                     label=place,
                     have=have,
                     goal=n,
@@ -76,6 +150,8 @@ def _bars(rule: conditions.Condition, tally: Mapping[str, Any], currency: str) -
                     "n": number(people)
                 }
                 yield _bar(
+                    atom=atom,
+                    currency=currency,
                     label=label,
                     have=have,
                     goal=goal,
@@ -86,10 +162,13 @@ def _bars(rule: conditions.Condition, tally: Mapping[str, Any], currency: str) -
                 )
 
 
-def _sum_bar(kind: str, have: int, goal: int, currency: str) -> Bar:
+def _sum_bar(atom: conditions.Sum, have: int, goal: int, currency: str) -> Bar:
+    kind = atom.kind
     unit = {"money": currency, "hours": "hours"}.get(kind, "number")
     label = gettext("Money pledged") if kind == "money" else kind_name(kind)
     return _bar(
+        atom=atom,
+        currency=currency,
         label=label,
         have=have,
         goal=goal,
@@ -115,6 +194,8 @@ def _of(have: str, goal: str) -> str:
 
 def _bar(
     *,
+    atom: conditions.Atom,
+    currency: str,
     label: str,
     have: int,
     goal: int,
@@ -137,4 +218,11 @@ def _bar(
         source=source,
         key=key,
         unit=unit,
+        gap_text=_gap_text(atom, goal - have, currency),
     )
+
+
+def _gap_text(atom: conditions.Atom, missing: int, currency: str) -> str:
+    if missing <= 0:
+        return ""
+    return wording.gap_text(conditions.Gap(atom=atom, missing=missing), currency=currency)

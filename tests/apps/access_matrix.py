@@ -28,6 +28,9 @@ SIGNED_IN: Final = Row(302, 2, 2, 2)
 #: Of nothing that is there.
 NO_ID: Final = "00000000-0000-7000-8000-000000000000"
 
+NO_MEMBER: Final = f"0-{NO_ID.replace('-', '')}"
+NO_TOKEN: Final = f"99999999999-{'0' * 40}"
+
 #: The URL pattern as the resolver names it → (method, address to ask, row), several if it has more.
 MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "healthz": [("GET", "/healthz", EVERYBODY)],
@@ -85,6 +88,31 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "": [("GET", "/", EVERYBODY)],
     "campaigns/": [("GET", "/campaigns/", EVERYBODY)],
     "how/": [("GET", "/how/", EVERYBODY)],
+    "feed/": [("GET", "/feed/", EVERYBODY)],
+    "sitemap.xml": [("GET", "/sitemap.xml", EVERYBODY)],
+    "robots.txt": [("GET", "/robots.txt", EVERYBODY)],
+    ".well-known/security.txt": [("GET", "/.well-known/security.txt", EVERYBODY)],
+    ".well-known/change-password": [
+        ("GET", "/.well-known/change-password", Row(302, 302, 302, 302)),
+    ],
+    "c/<code>/share.png": [
+        ("GET", "/c/{code}/share.png", EVERYBODY),
+        ("GET", "/c/{draft}/share.png", NOBODY),
+    ],
+    "c/<code>/qr.svg": [
+        ("GET", "/c/{code}/qr.svg", EVERYBODY),
+        ("GET", "/c/{draft}/qr.svg", NOBODY),
+    ],
+    "c/<code>/poster/": [
+        ("GET", "/c/{code}/poster/", EVERYBODY),
+        ("GET", "/c/{draft}/poster/", NOBODY),
+    ],
+    "embed/<code>/": [
+        ("GET", "/embed/{code}/", EVERYBODY),
+        ("GET", "/embed/{draft}/", NOBODY),
+    ],
+    # For those who build the site, who ask for it: elsewhere there is no such page.
+    "styleguide/": [("GET", "/styleguide/", NOBODY)],
     "language/": [("POST", "/language/", Row(302, 302, 302, 302))],
     "c/<code>/": [
         ("GET", "/c/{code}/", EVERYBODY),
@@ -99,9 +127,26 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/c/{draft}/pledge/", NOBODY),
         ("POST", "/c/{code}/pledge/", Row(422, 422, 422, 422)),
     ],
+    "c/<code>/removed/": [
+        ("GET", "/c/{code}/removed/", EVERYBODY),
+        ("GET", "/c/{draft}/removed/", NOBODY),
+    ],
     "c/<code>/ledger/": [
         ("GET", "/c/{code}/ledger/", EVERYBODY),
         ("GET", "/c/{draft}/ledger/", NOBODY),
+    ],
+    "my-data/": [
+        ("GET", "/my-data/", EVERYBODY),
+        ("POST", "/my-data/", Row(422, 422, 422, 422)),
+    ],
+    # What a mailed link opens is tested in tests/apps/web/test_my_data.py.
+    "my-data/<who>/": [("GET", f"/my-data/{NO_MEMBER}/?token={NO_TOKEN}", NOBODY)],
+    "my-data/<who>/export.json": [
+        ("GET", f"/my-data/{NO_MEMBER}/export.json?token={NO_TOKEN}", NOBODY)
+    ],
+    "my-data/<who>/erase/": [
+        ("GET", f"/my-data/{NO_MEMBER}/erase/?token={NO_TOKEN}", NOBODY),
+        ("POST", f"/my-data/{NO_MEMBER}/erase/?token={NO_TOKEN}", NOBODY),
     ],
     "p/<code>/": [
         ("GET", "/p/{pledge}/", NOBODY),
@@ -110,6 +155,11 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "p/<code>/confirm/": [
         ("GET", "/p/{pledge}/confirm/", NOBODY),
         ("POST", "/p/{pledge}/confirm/", NOBODY),
+    ],
+    "p/<code>/not-me/": [
+        ("GET", "/p/{pledge}/not-me/", NOBODY),
+        ("POST", "/p/{pledge}/not-me/?token=guessed", NOBODY),
+        ("GET", "/p/{pledge}/not-me/?token={receipt}", NOBODY),
     ],
     "p/<code>/change/": [
         ("GET", "/p/{pledge}/change/", NOBODY),
@@ -243,6 +293,19 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
     "desk/money/": [("GET", "/desk/money/", OWNERS_DESK)],
     "desk/money/<uuid:id>/": [
         ("POST", "/desk/money/00000000-0000-7000-8000-000000000000/", Row(302, 404, 404, 404)),
+    ],
+    "desk/moderation/": [("GET", "/desk/moderation/", OWNERS_DESK)],
+    "desk/moderation/<code>/": [
+        ("GET", "/desk/moderation/{code}/", OWNERS_DESK),
+        ("GET", "/desk/moderation/{draft}/", Row(302, 404, 404, 404)),
+        ("POST", "/desk/moderation/{code}/", Row(302, 404, 404, 422)),
+    ],
+    "desk/moderation/<code>/<uuid:id>/": [
+        ("POST", f"/desk/moderation/{{code}}/{NO_ID}/", Row(302, 404, 404, 404)),
+    ],
+    "desk/erasures/": [
+        ("GET", "/desk/erasures/", OWNERS_DESK),
+        ("POST", "/desk/erasures/", Row(302, 404, 404, 422)),
     ],
     "desk/bank/": [("GET", "/desk/bank/", OWNERS_DESK)],
     "desk/bank/import/": [("POST", "/desk/bank/import/", Row(302, 404, 404, 302))],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.live import (
@@ -25,6 +26,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARTEFACTS = CHECKOUT / "test-artefacts"
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 760}
+TABLET = {"width": 768, "height": 1024}
+#: A desk of 1,280 by 1,024 at 400 %: what WCAG asks to be readable without scrolling sideways.
+ENLARGED = {"width": 320, "height": 256}
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -123,9 +127,22 @@ def signed_in(chromium: Browser, live: Live, ana: str) -> Any:
     return cookies
 
 
+def violations(page: Page) -> list[str]:
+    """What axe finds, each with the first place it finds it."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html']} {v['nodes'][0].get('failureSummary')}" for v in found
+    ]
+
+
+def too_wide(page: Page) -> int:
+    """By how much a page must be scrolled sideways; 0 or less if it need not be."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
 def keep_picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page at the width of a phone and of a desk."""
+    """Keep a picture of the whole page at the width of a phone, a tablet and a desk."""
     ARTEFACTS.mkdir(exist_ok=True)
-    for size in (PHONE, DESK):
+    for size in (PHONE, TABLET, DESK):
         page.set_viewport_size(size)
         page.screenshot(path=ARTEFACTS / f"{name}-{size['width']}.png", full_page=True)

@@ -13,6 +13,7 @@ from countmein.campaigns.models import Campaign, Pledge
 from countmein.intake import overload
 from countmein.members.models import Organiser
 from tests.apps.api.live import Live, serving
+from tests.browser.conftest import ENLARGED, keep_picture, too_wide, violations
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +77,10 @@ def test_without_javascript_a_button_sends_it_again(
     shut(site)
     page = arrive(chromium, site, java_script_enabled=False)
     fill(page, campaign)
+    assert [] == violations(page)
+    keep_picture(page, "overload")
+    page.set_viewport_size(ENLARGED)
+    assert 0 >= too_wide(page)
     page.get_by_role("button", name="Send it again").click()
     expect(page.get_by_role("heading", name="So many are coming in at once")).to_be_visible()
     open_again(site)

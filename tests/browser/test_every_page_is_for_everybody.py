@@ -8,11 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.apps.payments.bank.statements import Moved, camt
-from tests.browser.conftest import PHONE, Arrive, Complaints, keep_picture
+from tests.browser.conftest import (
+    ENLARGED,
+    PHONE,
+    Arrive,
+    Complaints,
+    keep_picture,
+    sign_in,
+    too_wide,
+    violations,
+)
 from tests.journeys.terms import CAMPAIGNS, campaign, pledge
 from tests.live import Live, Story, launch
 
@@ -26,6 +34,7 @@ PUBLIC = (
     "pledge-transfer", "mine-transfer", "transfer", "outbox-letter", "outbox-voucher", "missing",
     "login", "login-code", "signup", "signup-sent", "freeze", "campaign-proof", "ledger-paid",
     "campaign-plans", "pledge-plans", "campaign-failed", "mine-failed", "fallback", "ballot",
+    "styleguide", "poster", "embed", "search-nothing", "pledge-friend",
 )  # fmt: skip
 ORGANISE = (
     "desk", "choose", "new-fund", "new-faulty", "draft", "edit", "rehearse", "rehearse-bare",
@@ -35,7 +44,12 @@ ORGANISE = (
     "watch-failed", "execute", "fail", "fail-faulty", "finish",
 )  # fmt: skip
 #: Also looked at in the dark.
-DARK = ("home", "campaign-open", "pledge-faulty", "mine-waiting", "watch-settled", "rehearse")
+DARK = (
+    "home", "campaign-open", "campaign-settled", "pledge-faulty", "mine-waiting", "watch-settled",
+    "rehearse", "styleguide", "campaigns",
+)  # fmt: skip
+#: Also looked at from right to left.
+ARABIC = ("home", "campaign-open", "campaign-settled", "pledge", "mine-waiting", "styleguide")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +75,11 @@ def world(live: Live, ana: str) -> dict[str, str]:
         "campaign-settled": f"/c/{buyer.code}/",
         "campaign-released": f"/c/{lapsed.code}/",
         "campaign-again": f"/c/{again}/",
+        "styleguide": "/styleguide/",
+        "poster": f"/c/{story.code}/poster/",
+        "embed": f"/embed/{story.code}/",
+        "search-nothing": "/campaigns/?q=nothing+of+the+kind",
+        "pledge-friend": f"/c/{story.code}/pledge/?friend={mine['waiting']['code']}",
         "pledge": f"/c/{story.code}/pledge/",
         "pledge-faulty": f"/c/{story.code}/pledge/",
         "ledger-empty": f"/c/{story.code}/ledger/",
@@ -156,7 +175,13 @@ def payouts(live: Live, ana: str) -> dict[str, str]:
 
 def plans(live: Live, ana: str) -> dict[str, str]:
     """One with plans that is open, one that is carried out, one that failed and left money over."""
-    paper = {"title": "Another paper", "cost_minor": 1000, "text": "They said yes."}
+    paper = {
+        "title": "Another paper",
+        "cost_minor": 1000,
+        "text": "They said yes.",
+        "supplier": "Metro Ltd",
+        "document": "https://metro.example.org/offers/7",
+    }
     van = {"title": "A van", "rule": {"people": 3}}
     offered = {"plans": [paper, van], "decide_hours": 0}
     terms = {"title": "An advert", "kinds": ["money"], "currency": "GBP", "plan_b": offered}
@@ -305,8 +330,10 @@ def inspect(page: Page, name: str, world: dict[str, str]) -> None:
     keep_picture(page, name)
     page.set_viewport_size(PHONE)
     assert [] == violations(page)
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert 0 >= wide, "a phone must scroll sideways"
+    assert 0 >= too_wide(page), "a phone must scroll sideways"
+    page.set_viewport_size(ENLARGED)
+    assert 0 >= too_wide(page), "whoever enlarges it four times must scroll sideways"
+    page.set_viewport_size(PHONE)
     if name in DARK:
         page.emulate_media(color_scheme="dark")
         assert [] == violations(page)
@@ -326,14 +353,6 @@ def test_axe_and_the_console_are_heard(arrive: Arrive, chromium: Browser) -> Non
     assert ["no"] == [text for _url, text in complaints.left()]
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds, each with the first place it finds it."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {v['nodes'][0]['html']} {v['nodes'][0].get('failureSummary')}" for v in found
-    ]
-
-
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_public_page(arrive: Arrive, world: dict[str, str], name: str) -> None:
     """As a visitor sees it."""
@@ -348,10 +367,24 @@ def test_a_page_of_the_organiser(
     inspect(arrive(storage_state=signed_in), name, world)
 
 
-def test_a_page_in_arabic(arrive: Arrive, world: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ARABIC)
+def test_a_page_in_arabic(arrive: Arrive, world: dict[str, str], name: str) -> None:
     """From right to left."""
     page = arrive(locale="ar")
-    page.goto(world["campaign-open"])
+    page.goto(world[name])
     assert "rtl" == page.locator("html").get_attribute("dir")
     assert [] == violations(page)
-    keep_picture(page, "campaign-open-ar")
+    keep_picture(page, f"{name}-ar")
+    page.set_viewport_size(ENLARGED)
+    assert 0 >= too_wide(page)
+
+
+def test_what_is_offered_to_cleo(arrive: Arrive, live: Live, ana: str) -> None:
+    """Ana offers her campaign; Cleo looks at what she would take on."""
+    story = launch(live, ana, title="Somebody else should do this", rule={"people": 5})
+    live.token("cleo@example.org", "Cleo")
+    path, browser = f"/organise/{story.code}/hand-over/", live.sign_in("ana@example.org")
+    browser.submit(browser.see(path), path=path, email="cleo@example.org", typed=story.code)
+    page = arrive()
+    sign_in(page, live, "cleo@example.org")
+    inspect(page, "offered", {"offered": f"/organise/offered/{story.code}/"})

@@ -29,8 +29,9 @@ from countmein.campaigns.links import confirm_token_of
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.moves import MoveRefused
 from countmein.campaigns.pledge_terms import PledgeRequest
-from countmein.payments.actions.claims import begin, book, update
+from countmein.payments.actions.claims import book, update
 from countmein.payments.actions.refunding import want_refunds
+from countmein.payments.actions.tries import begin
 from countmein.payments.models import Charge, Mandate, Refund
 from countmein.rules.pledging import PledgeRefused
 from countmein.rules.states import Confirm
@@ -128,9 +129,9 @@ def _begin(row: Charge | Refund) -> None:
     """As a worker that holds it, with the try written down before the call."""
     later = site_now() + timedelta(minutes=5)
     assert update(row, was="due", state="doing", due_at=later)
-    attempt, is_new = begin(row)
-    assert attempt is not None
-    assert is_new
+    with transaction.atomic():
+        (tried,) = begin([row], on={row.id: None})
+    assert tried.is_new
 
 
 def is_paid(scene: Scene, who: str) -> str:

@@ -89,6 +89,22 @@ def test_killed_before_each_statement_each_entry_is_decided_on_once(
     site.check()
 
 
+def test_killed_before_each_statement_a_part_is_told_once(
+    site: Site, tipped: Tipped, bank: Bank
+) -> None:
+    campaign, people = tipped("ben")
+    part = Moved(minor=2000, id="P-1", text=charge_of(people["ben"]).reference)
+    said, killed = camt(part, on=site_now().date(), name="part"), 0
+    while run_and_die(lambda: taken_in(said), at=killed):
+        rescue()
+        killed += 1
+    assert killed > 20
+    site.work()
+    mails = topics(site, campaign, "ben@example.org")
+    assert 1 == sum("A part of your transfer" in subject for subject in mails), mails
+    site.check()
+
+
 def _paid_and_cancelled(site: Site, tipped: Tipped, bank: Bank) -> Campaign:
     """A campaign that was called off after somebody had paid."""
     campaign, people = tipped("ben")

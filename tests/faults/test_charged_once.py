@@ -135,7 +135,7 @@ def test_nobody_is_charged_twice_whatever_the_provider_does(
     with Wire(base=base, seed=8, rates=FAULTS) as wire:
         settings.STRIPE_API_BASE = wire.url
         for _kill in range(size(5, 20)):
-            kills += run_and_die(one_round, at=draw.randint(60, 4 * size(500, 2000)))
+            kills += run_and_die(one_round, at=draw.randint(20, size(250, 1000)))
             rescue()
         _deliver(_events_of(campaign), draw)
         for _half_minute in range(30):
@@ -315,8 +315,8 @@ def _plant(monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
         monkeypatch.setitem(KINDS, "money", TwoDecimals())
 
 
-def _promised_twice(promise: Any, campaign: Campaign, rows: Any) -> None:
-    promise(campaign, [*rows, *rows])
+def _promised_twice(promise: Any, campaign: Campaign, ids: Any) -> None:
+    promise(campaign, [*ids, *ids])
 
 
 @pytest.mark.parametrize(
@@ -374,9 +374,9 @@ def test_a_batch_that_was_planned_before_is_not_planned_again(site: Site, launch
     """The same pledges once more: they owe nothing more."""
     campaign = _fund(launch, "again", [CARD] * 5, people=5)
     site.work()
-    rows = list(Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id))
+    rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     with pytest.raises(BatchRefused):
-        fulfil.promise(campaign, rows)
+        fulfil.promise(campaign, list(rows.values_list("id", flat=True)))
 
 
 # R13

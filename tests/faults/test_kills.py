@@ -16,7 +16,7 @@ from countmein.base.jobs_rescue import give_back
 from countmein.campaigns.actions.cancel import cancel
 from countmein.campaigns.models import Campaign, Letter, Move, Pledge, Ticket
 from countmein.campaigns.queries import public_view
-from countmein.members.models import Contact
+from countmein.members.contacts import opened
 from countmein.outreach.actions import park_orphans
 from countmein.outreach.models import Delivery
 from countmein.payments.models import Charge, Mandate, Refund
@@ -254,7 +254,8 @@ def _mailed_at_most_once(site: Site, campaign: Campaign) -> None:
     """At the mailbox: nobody got a letter twice, and who got none has one marked as unknown."""
     rows = Pledge.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
     for row in rows:
-        (contact,) = Contact.objects.filter(lane=row.person_lane, id=row.contact_id)
+        key = (row.person_lane, row.contact_id)
+        contact = opened([key])[key]
         arrived = Counter(m["subject"] for m in site.mails(contact.address))
         states = Delivery.objects.filter(lane=row.person_lane, contact_id=row.contact_id)
         # Whoever is asked four times gets four letters of one subject, each once.

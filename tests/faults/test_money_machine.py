@@ -28,15 +28,18 @@ from countmein.campaigns.models import Pledge
 from countmein.campaigns.queries import public_view
 from countmein.ledger.models import Transfer
 from countmein.ledger.queries import balances
+from countmein.payments.actions.disputes import look
 from countmein.payments.actions.mandates import consent_of
-from countmein.payments.models import Charge
+from countmein.payments.models import Charge, ChargeState, Refund, RefundState, Statement
 from countmein.rules.pledging import PledgeRefused
 from tests.apps.campaigns.acts import Join, pledge_of
+from tests.apps.payments.conftest import Provider
 from tests.conftest import Launch, Site
 from tests.faults.masses import size
 
 pytestmark = pytest.mark.slow
 GOAL = 3
+provider = Provider()
 FINAL = {"fulfilled", "refunded", "withdrawn", "released", "dropped"}
 CARDS = st.sampled_from(
     ["pm_card_visa"] * 3
@@ -47,7 +50,8 @@ CONDITIONS = st.one_of(st.none(), st.integers(2, 4).map(lambda n: {"people": n})
 
 
 class Money(RuleBasedStateMachine):
-    """One campaign of money; members join, give other cards, change their mind, wait and leave."""
+    """One campaign of money; members join, give other cards, change their mind, wait and leave, and
+    their banks take back what was paid."""
 
     site: Site
     launch: Launch
@@ -63,6 +67,8 @@ class Money(RuleBasedStateMachine):
         set_offset(timedelta(0))
         type(self).turns += 1
         self.members: list[dict[str, Any]] = []
+        self.disputes: dict[Any, str] = {}
+        self.open_disputes: list[str] = []
         self.campaign = self.launch(
             kinds=["money"],
             currency=currency,
@@ -106,6 +112,30 @@ class Money(RuleBasedStateMachine):
             act(pledge_of(self.members[pick % len(self.members)]))
         except PledgeRefused:
             return
+
+    @precondition(lambda self: self.members)
+    @rule(pick=st.integers(0, 99), is_won=st.sampled_from([None, True, False]))
+    def a_bank_takes_it_back(self, pick: int, is_won: bool | None) -> None:
+        """A dispute of something that was not given back, decided at once or left open."""
+        about = Refund.objects.filter(lane=self.campaign.lane, campaign_id=self.campaign.id)
+        rows = Charge.objects.filter(
+            lane=self.campaign.lane, campaign_id=self.campaign.id, state=ChargeState.PAID
+        ).exclude(id__in=[*self.disputes, *about.values_list("charge_id", flat=True)])
+        if not rows:
+            return
+        charge = rows.order_by("id")[pick % len(rows)]
+        self.disputes[charge.id] = provider.dispute(charge)
+        if is_won is None:
+            self.open_disputes.append(self.disputes[charge.id])
+        else:
+            provider.decide(self.disputes[charge.id], is_won=is_won)
+        look(Statement.objects.get())
+
+    @precondition(lambda self: self.open_disputes)
+    @rule(is_won=st.booleans())
+    def a_dispute_ends(self, is_won: bool) -> None:
+        provider.decide(self.open_disputes.pop(), is_won=is_won)
+        look(Statement.objects.get())
 
     @rule()
     def the_tally_is_counted(self) -> None:
@@ -168,17 +198,26 @@ class Money(RuleBasedStateMachine):
         held = balances(lane=self.campaign.lane, campaign_id=self.campaign.id)
         assert 0 == sum(held.values())
         seen = public_view(self.campaign)
-        assert taken - back == seen["collected"]["money"]
-        assert back == seen["refunded"]["money"]
+        disputed = booked["dispute"] - booked["dispute_won"]
+        assert taken - back - disputed == seen["collected"]["money"]
+        assert (back, disputed) == (seen["refunded"]["money"], seen["disputed"]["money"])
         kept = Pledge.objects.filter(
             lane=self.campaign.lane, campaign_id=self.campaign.id, state="fulfilled"
         )
+        # What was to go back and a lost dispute took has ended all the same.
+        moot = Refund.objects.filter(
+            lane=self.campaign.lane, campaign_id=self.campaign.id, state=RefundState.MOOT
+        )
+        gone = back + sum(moot.values_list("amount_minor", flat=True))
         if seen["state"] != "cancelled":
-            assert taken - back == sum(row.accepted["money"] for row in kept)
+            assert taken - gone == sum(row.accepted["money"] for row in kept)
 
     def teardown(self) -> None:
         if not hasattr(self, "campaign"):
             return
+        while self.open_disputes:
+            provider.decide(self.open_disputes.pop(), is_won=True)
+        look(Statement.objects.get())
         self._rest()
         for _week in range(12):
             self.site.advance(timedelta(days=7))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.accept import accept_slice
@@ -18,10 +19,12 @@ from countmein.campaigns.actions.release import _call_off_charges, _close, _rele
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
-from countmein.payments.actions.charging import _ask, _record
-from countmein.payments.actions.claims import begin, update
+from countmein.payments.actions.charging import CardTry, _ask, _record
+from countmein.payments.actions.claims import update
 from countmein.payments.actions.mandates import make_mandates
+from countmein.payments.actions.tries import Answered, begin
 from countmein.payments.models import Attempt, Charge, ChargeState, Mandate, Refund
+from countmein.payments.providers import ChargeResult
 from tests.apps.campaigns.acts import Join, pledge_of, states
 from tests.conftest import Launch, Site
 from tests.faults.masses import CARD, most_per_charge, paid_at_provider, unclear, until_tipped
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.slow
 REFUSED = "pm_card_chargeCustomerFail"
 
 
-def _begun(campaign: Campaign) -> tuple[Charge, Attempt, Mandate]:
+def _begun(campaign: Campaign) -> CardTry:
     """The campaign's one charge, claimed, with its try written down."""
     charge = Charge.objects.filter(lane=campaign.lane, campaign_id=campaign.id).get()
     assert update(charge, was="due", state="doing", due_at=site_now() + timedelta(seconds=30))
@@ -39,11 +42,19 @@ def _begun(campaign: Campaign) -> tuple[Charge, Attempt, Mandate]:
     mandate = Mandate.objects.filter(
         lane=campaign.lane, pledge_id=charge.pledge_id, state="made"
     ).get()
-    attempt, is_new = begin(charge, mandate_id=mandate.id)
-    assert attempt is not None
-    assert is_new
-    charge.refresh_from_db()
-    return charge, attempt, mandate
+    return _tried(charge, mandate)
+
+
+def _tried(charge: Charge, mandate: Mandate) -> CardTry:
+    facts = {"mandate_id": mandate.id}
+    with transaction.atomic():
+        (tried,) = begin([charge], on={charge.id: mandate}, facts=lambda _: facts)
+    assert tried.is_new
+    return tried
+
+
+def _say(tried: CardTry, result: ChargeResult) -> None:
+    _record([Answered(tried=tried, result=result)])
 
 
 def test_an_old_refusal_does_not_let_a_charge_be_made_twice(
@@ -56,14 +67,14 @@ def test_an_old_refusal_does_not_let_a_charge_be_made_twice(
     while accept_slice(campaign):
         pass
     sleeper = _begun(campaign)
-    refused = _ask(*sleeper)
-    _record(*sleeper[:2], refused)
+    refused = _ask(sleeper)
+    _say(sleeper, refused)
     change(pledge=pledge_of(answer), body=PledgePatch(payment_method=CARD))
     make_mandates()
     second = _begun(campaign)
-    done = _ask(*second)
-    _record(*sleeper[:2], refused)  # it wakes up
-    _record(*second[:2], done)
+    done = _ask(second)
+    _say(sleeper, refused)  # it wakes up
+    _say(second, done)
     for _day in range(8):
         site.work()
         site.advance(timedelta(days=1))
@@ -81,13 +92,11 @@ def test_what_was_found_done_leaves_no_try_open(site: Site, launch: Launch, join
     until_tipped(campaign)
     while accept_slice(campaign):
         pass
-    charge, first, mandate = _begun(campaign)
-    Attempt.objects.filter(lane=first.lane, id=first.id).update(outcome="refused")
-    second, is_new = begin(charge, mandate_id=mandate.id)
-    assert is_new
-    assert second is not None
-    done = _ask(charge, second, mandate)
-    _record(charge, first, done)
+    first = _begun(campaign)
+    Attempt.objects.filter(lane=first.row.lane, id=first.attempt.id).update(outcome="refused")
+    assert first.on is not None
+    second = _tried(first.row, first.on)
+    _say(first, _ask(second))
     assert 0 == unclear(campaign)
     site.work()
     assert {"fulfilled": 1} == states(campaign)

@@ -21,8 +21,8 @@ import pytest
 from countmein.base import backup, embedded
 from countmein.base.embedded_archive import _KEEP
 from countmein.base.embedded_place import EmbeddedRefused
+from countmein.base.nights import latest_night, next_night
 from countmein.base.restore import choose, cluster_in, restore
-from countmein.cli.backup import latest_night
 from countmein.cli.restore import instant_for
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,8 @@ def test_a_draft_is_no_base(here: Path) -> None:
 )
 def test_a_backup_is_due_each_night(now: str, night: int) -> None:
     at = datetime.fromisoformat(f"{now}:00+00:00")
-    assert datetime(2030, 1, night, 2, tzinfo=UTC) == latest_night(at)
+    assert datetime(2030, 1, night, 2, tzinfo=UTC) == latest_night(at, hour=2)
+    assert datetime(2030, 1, night + 1, 2, tzinfo=UTC) == next_night(at, hour=2)
 
 
 def numbers(dsn: str) -> list[int]:

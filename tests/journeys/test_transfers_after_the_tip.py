@@ -162,6 +162,7 @@ def test_every_way_to_pay_is_booked_or_goes_back(begin: Begin, live: Live, bank:
         "spaces",
         "double",
     }
+    assert_hears_of_the_rest(story, refs["partial"])
     assert "0 of 8 entries are new" in bank.again(bank.told[0]).words
     work_through_the_queue(bank, refs)
     assert "fulfilled" == story.mine(made["over"])["state"]
@@ -219,6 +220,15 @@ def assert_is_asked(story: Story, live: Live, pledge: dict[str, Any], asked: str
     assert printed in page.words and "€50.00" in page.words
     picture = visitor.see(link[0].replace("/transfer/?", "/transfer.png?"))
     assert picture.raw.startswith(b"\x89PNG")
+
+
+def assert_hears_of_the_rest(story: Story, asked: str) -> None:
+    """Whose part came reads how much came, how much is missing, under what, and until when."""
+    mail = story.mail("partial", "A part of your transfer has arrived")
+    printed = " ".join(asked[start : start + 4] for start in range(0, len(asked), 4))
+    for said in (mail["text"], mail["html"]):
+        for fact in ("€20.00", "€30.00", printed, "Last day"):
+            assert fact in said, fact
 
 
 def _spaced(asked: str) -> str:

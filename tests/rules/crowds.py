@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from random import Random
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -128,3 +129,16 @@ def chosen(parts: Iterable[Part], ids: frozenset[str]) -> list[Part]:
 
 def signature(code: str, asked: Condition | None) -> Part:
     return Part(id=code, condition=asked, people=1, kind="signature", amount=1, pledge=code)
+
+
+def wish(rng: Random) -> Condition:
+    """A condition as somebody might state it, of one to three atoms."""
+    atoms: list[Condition] = [
+        People(n=rng.randint(5, 40)),
+        Sum(kind="signature", at_least=rng.randint(10, 80)),
+        PeopleIn(place=rng.choice(PLACES), at_least=rng.randint(3, 15)),
+        Places(people=rng.randint(2, 10), at_least=rng.randint(1, 3)),
+        PledgeIn(code=str(rng.randrange(50))),
+    ]
+    of = tuple(rng.sample(atoms, 3))
+    return rng.choice([of[0], All(of=of[:2]), AnyOf(of=of), Some(of=of, at_least=2)])

@@ -15,7 +15,6 @@ from countmein.rules.clearing import (
     classes,
     clear,
     clear_parts,
-    grow,
     unlock,
 )
 from countmein.rules.conditions import (
@@ -178,18 +177,6 @@ def test_a_11_after_the_latch_what_is_in_never_shrinks(early: list[Part], late: 
     after = clear_parts([*waiting, *late], core=core)
     assert clear_parts([*early, *late]) == inside | after
     assert by_brute_force(late, core) == clear_parts(late, core=core)
-
-
-@MODEST
-@given(pledges(), pledges())
-def test_a_11_growing_from_what_was_in_equals_clearing_anew(
-    early: list[Part], late: list[Part]
-) -> None:
-    before = clear(classes(early))
-    everybody = [*early, *(replace(part, id="late " + part.id) for part in late)]
-    crowds = classes(everybody)
-    was_in = [*before.is_in, *(False for _ in crowds[len(before.is_in) :])]
-    assert clear(crowds) == grow(crowds, was_in)
 
 
 @MODEST

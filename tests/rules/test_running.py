@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from countmein.rules.clearing import Crowd, Outcome, clear, unlock
 from countmein.rules.conditions import Aggregates, Condition, People, Places, PledgeIn, Sum
 from countmein.rules.running import Moved, Running
-from tests.rules.crowds import CODES, KINDS, MODEST, PLACES, condition, maybe_condition
-from tests.rules.test_incremental import wish
+from tests.rules.crowds import CODES, KINDS, MODEST, PLACES, condition, maybe_condition, wish
 
 
 @dataclass
@@ -78,7 +77,18 @@ class Shadow:
         everybody = sum(crowd.people for crowd in self.crowds)
         assert everybody - whole.totals.people == self.running.waiting_people
         assert unlock(self.crowds, whole, limit=60) == self.running.unlock(limit=60)
+        self.agree_on_the_curve(whole.totals.people)
         return whole, moved
+
+    def agree_on_the_curve(self, inside: int) -> None:
+        """With 0, 1, 2 … more people the curve says what a clearing with them in says."""
+        rungs = self.running.curve(limit=12, steps_at_most=12)
+        by_more = {rung.more_people: rung.brings_people for rung in rungs}
+        said = 0
+        for more in range(1 + max(by_more, default=0)):
+            said = by_more.get(more, said)
+            core = replace(Aggregates.zero(), people=more)
+            assert clear(self.crowds, core=core).totals.people - more - inside == said
 
     inside: set[int] = field(default_factory=set)
 
@@ -226,3 +236,20 @@ def test_a_crowd_is_added_once() -> None:
     running.add_crowd("all", None)
     with pytest.raises(KeyError):
         running.add_crowd("all", None)
+
+
+def test_the_curve_ends_where_the_looking_ended() -> None:
+    """Nine wait for ten, one for twenty: a step at 1, one at 11, and beyond 15 nothing is said."""
+    shadow = Shadow()
+    for people, asked in ((9, People(n=10)), (1, People(n=21))):
+        shadow.add_crowd(asked)
+        shadow.add(len(shadow.crowds) - 1, "signature", people, "", people)
+    shadow.running.settle()
+    told = [
+        (r.more_people, r.brings_people) for r in shadow.running.curve(limit=15, steps_at_most=9)
+    ]
+    assert [(1, 9), (11, 10), (15, 10)] == told
+    assert [(1, 9)] == [
+        (r.more_people, r.brings_people) for r in shadow.running.curve(limit=15, steps_at_most=1)
+    ]
+    assert shadow.running.totals.people == 0

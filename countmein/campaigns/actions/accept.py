@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from django.db import connection
-from psycopg.types.json import Jsonb
-
 from countmein.base.clock import site_now
+from countmein.campaigns.acceptance import take, take_first
 from countmein.campaigns.actions.count import with_rest_counted
 from countmein.campaigns.actions.fulfil import promise
-from countmein.campaigns.changes import Part, is_accepted
 from countmein.campaigns.gates import gate_of, is_accepting
-from countmein.campaigns.kinds import is_charged, needs_card
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge, Tally, crowd_id
+from countmein.campaigns.models import Campaign, Crowd, Gate, Tally, crowd_id
 from countmein.campaigns.moves import move
-from countmein.campaigns.waitlist import amounts, arrivals, with_places
-from countmein.payments.actions.mandates import forget_mandates
+from countmein.campaigns.waitlist import arrivals, with_places
 from countmein.rules.collection import BatchRefused
-from countmein.rules.states import KEEPING, CampaignState, PledgeState
+from countmein.rules.states import KEEPING, CampaignState
 from countmein.rules.tipping import Place
 
 log = logging.getLogger(__name__)
 
-#: So many are accepted at once when nobody can pledge any more.
-SLICE = 500
-#: While people pledge they wait for a slice that holds the gate: some tens of milliseconds.
-SHORT_SLICE = 100
+#: The least and the most that are accepted at once: each slice costs some statements whatever it
+#: holds, and on a machine that is busy with others none would be small enough.
+LEAST, SLICE = 200, 5000
+#: How long a slice may hold the gate: while people pledge they wait for it, afterwards only who
+#: withdraws or is charged.
+_HELD_OPEN_SECONDS, _HELD_SHUT_SECONDS = 0.025, 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Stride:
+    """How many are accepted at once in this process, by what the last slice took."""
+
+    count: int
+
+    def learn(self, done: int, *, took: float, allowed: float) -> None:
+        """Grow at most twofold towards what takes the seconds that are allowed; shrink at once."""
+        fits = int(done * allowed / max(took, 1e-6))
+        self.count = max(LEAST, min(SLICE, 2 * self.count, fits))
+
+
+#: While the door is open, and when nobody can pledge any more.
+_OPEN, _SHUT = Stride(count=LEAST), Stride(count=500)
 
 
 def accept_slice(campaign: Campaign) -> bool:
@@ -64,16 +78,48 @@ def _accept_slice(campaign: Campaign, gate: Gate, _tally: Tally) -> bool:
     elif gate.state not in KEEPING:
         return False
     now = site_now()
-    chosen = _chosen(campaign, gate, now)
-    if chosen:
-        _accept(campaign, gate, chosen)
-    else:
+    taken = _accept(campaign, gate, now)
+    if not taken:
         # Also the instant after which the sweep looks for places that are no longer kept.
         Tally.objects.filter(lane=gate.lane, id=gate.id).update(as_of=now)
         gate.accepted_round = gate.round
     gate.charging_stopped_at = None
     gate.save(update_fields=["accepted_round", "charging_stopped_at"])
-    return bool(chosen)
+    return bool(taken)
+
+
+def _accept(campaign: Campaign, gate: Gate, now: datetime) -> int:
+    """Accept a slice as large as the gate may be held for, and begin to keep it."""
+    began = time.monotonic()
+    stride, allowed = _OPEN, _HELD_OPEN_SECONDS
+    if not is_accepting(gate, now=now):
+        stride, allowed = _SHUT, _HELD_SHUT_SECONDS
+    _have_core(gate)
+    ids = _take(campaign, gate, now, most=stride.count)
+    if ids:
+        promise(campaign, ids)
+    if len(ids) == stride.count:
+        stride.learn(len(ids), took=time.monotonic() - began, allowed=allowed)
+    return len(ids)
+
+
+def _have_core(gate: Gate) -> None:
+    core = Crowd(
+        lane=gate.lane, id=crowd_id(gate.id, "core"), campaign_id=gate.id, is_core=True, is_in=True
+    )
+    Crowd.objects.bulk_create([core], ignore_conflicts=True)
+
+
+def _take(campaign: Campaign, gate: Gate, now: datetime, *, most: int) -> list[uuid.UUID]:
+    """The next pledges, accepted: all that are in, or with a cap those that have a place."""
+    if not campaign.cap:
+        return take_first(gate, most=most)
+    placed = with_places(campaign, arrivals(campaign, now=now), taken=gate.accepted)
+    chosen = (row.id for (row, _parts), place in placed if place is Place.accepted)
+    ids = list(islice(chosen, most))
+    if ids:
+        take(gate, ids)
+    return ids
 
 
 def _stop_charging(campaign: Campaign, refused: BatchRefused) -> None:
@@ -88,68 +134,3 @@ def stopped() -> list[uuid.UUID]:
     return list(
         gates.filter(state__in=[CampaignState.tipped, *KEEPING]).values_list("id", flat=True)
     )
-
-
-def _chosen(campaign: Campaign, gate: Gate, now: datetime) -> list[tuple[Pledge, tuple[Part, ...]]]:
-    """The next pledges to accept: all that are in, or with a cap those that have a place."""
-    most = SHORT_SLICE if is_accepting(gate, now=now) else SLICE
-    queue = arrivals(campaign, now=now)
-    if not campaign.cap:
-        return list(islice(queue, most))
-    placed = with_places(campaign, queue, taken=gate.accepted)
-    taken = (arrival for arrival, place in placed if place is Place.accepted)
-    return list(islice(taken, most))
-
-
-def _accept(
-    campaign: Campaign, gate: Gate, chosen: Sequence[tuple[Pledge, tuple[Part, ...]]]
-) -> None:
-    core = Crowd(
-        lane=gate.lane, id=crowd_id(gate.id, "core"), campaign_id=gate.id, is_core=True, is_in=True
-    )
-    Crowd.objects.bulk_create([core], ignore_conflicts=True)
-    taken = dict(gate.accepted)
-    for row, parts in chosen:
-        row.state = PledgeState.accepted
-        row.accepted = amounts(parts)
-        # The parts that are in are fixed now; the others are released.
-        row.more = [
-            {**said, "is_in": any(part.crowd_id == uuid.UUID(said["crowd_id"]) for part in parts)}
-            for said in row.more
-        ]
-        row.round = gate.round
-        for kind, amount in row.accepted.items():
-            taken[kind] = taken.get(kind, 0) + amount
-    # Both sides of every move are written, so the tally is the same before and after.
-    Change.objects.bulk_create(
-        change for row, parts in chosen for change in is_accepted(gate, row, parts)
-    )
-    rows = [row for row, _parts in chosen]
-    _write(gate, rows)
-    Gate.objects.filter(lane=gate.lane, id=gate.id).update(accepted=taken)
-    promise(campaign, rows)
-    # A card given for a part that is not in after all has nothing left to pay.
-    idle = [row.id for row in rows if needs_card(row) and not is_charged(row.accepted)]
-    forget_mandates(lane=gate.lane, pledge_ids=idle)
-
-
-def _write(gate: Gate, rows: Sequence[Pledge]) -> None:
-    """One statement for the slice; only pledges that are still active are taken."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE campaigns_pledge p
-            SET state = 'accepted', round = %s, accepted = v.accepted, more = v.more
-            FROM unnest(%s::uuid[], %s::jsonb[], %s::jsonb[]) AS v(id, accepted, more)
-            WHERE p.lane = %s AND p.id = v.id AND p.state = 'active' RETURNING p.id
-            """,
-            [
-                gate.round,
-                [row.id for row in rows],
-                [Jsonb(row.accepted) for row in rows],
-                [Jsonb(row.more) for row in rows],
-                gate.lane,
-            ],
-        )
-        done = len(cursor.fetchall())
-    assert done == len(rows), "the gate is held, so nobody else can have moved these pledges"

@@ -13,11 +13,11 @@ from countmein.campaigns.actions.give_card import require_card_wanted
 from countmein.campaigns.actions.pledge import mandate
 from countmein.campaigns.actions.withdraw import is_acceptance_pending, is_counted
 from countmein.campaigns.bodies import PledgePatch
-from countmein.campaigns.changes import joins, leaves
+from countmein.campaigns.changes import joins, leaves, write_changes
 from countmein.campaigns.gates import hold_shared
 from countmein.campaigns.kinds import BANK_TRANSFER, is_paid, pays_by_bank
 from countmein.campaigns.mandate import consent
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
+from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge
 from countmein.campaigns.pledge_terms import crowd_for, require_payable, require_transferable
 from countmein.payments.actions.mandates import (
     drop_unmade,
@@ -62,7 +62,7 @@ def _change_terms(campaign: Campaign, gate: Gate, row: Pledge, body: PledgePatch
     row.round = gate.round
     row.save()
     if before:
-        Change.objects.bulk_create([*before, *joins(gate, row)])
+        write_changes(gate, [*before, *joins(gate, row)])
     if is_paid(row):
         # What was allowed before was another sum, on another condition.
         crowd = Crowd.objects.get(lane=row.lane, id=row.crowd_id)

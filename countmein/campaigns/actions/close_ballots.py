@@ -15,6 +15,7 @@ from countmein.campaigns.actions.prove import close_milestone
 from countmein.campaigns.actions.tell import tell_voters
 from countmein.campaigns.actions.vote import close_ballot, held_ballot
 from countmein.campaigns.models import Ballot, BallotKind, BallotPaper, Campaign
+from countmein.campaigns.plan_news import voted_topic
 from countmein.campaigns.stakes import BALLOT
 from countmein.ledger import actions as ledger
 from countmein.ledger import queries as books
@@ -36,7 +37,7 @@ def close_ballots(campaign_id: str) -> None:
             held = held_ballot(campaign, ballot_id)
             if held is not None:
                 CLOSERS[BallotKind(held.kind)](campaign, held)
-                tell_voters(campaign, held)
+                tell_voters(campaign, held, topic=voted_topic(held))
 
 
 def ballots_to_close() -> list[uuid.UUID]:

@@ -6,11 +6,11 @@ from django.db import IntegrityError, transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.pledge import follow
-from countmein.campaigns.changes import joins
+from countmein.campaigns.changes import joins, write_changes
 from countmein.campaigns.gates import hold_shared, is_accepting
 from countmein.campaigns.kinds import needs_card
 from countmein.campaigns.links import confirm_token_of, same
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.payments.actions.mandates import read_again
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.rules.states import PledgeState
@@ -56,6 +56,6 @@ def _join(campaign: Campaign, gate: Gate, row: Pledge) -> None:
     row.round = gate.round
     row.save(update_fields=["state", "acted_at", "round"])
     if row.state == PledgeState.active:
-        Change.objects.bulk_create(joins(gate, row))
+        write_changes(gate, joins(gate, row))
     follow(campaign, [row])
     read_again(lane=row.lane, pledge_id=row.id)

@@ -18,10 +18,12 @@ from countmein.campaigns.books import News, Turn, turn
 from countmein.campaigns.gates import close_round, hold
 from countmein.campaigns.models import Campaign, Gate, Tally, totals_of
 from countmein.campaigns.moves import announce, move
+from countmein.campaigns.uncounted import forget
 from countmein.campaigns.waitlist import waitlisted_people
 from countmein.rules import conditions
 from countmein.rules.conditions import Condition
-from countmein.rules.states import COUNTED, CampaignState, Latch
+from countmein.rules.running import Running
+from countmein.rules.states import CampaignState, Latch
 from countmein.rules.tipping import Verdict, judge
 
 Answered = TypeVar("Answered")
@@ -30,6 +32,8 @@ Answered = TypeVar("Answered")
 _MOVED_UNDER_GATE = 1000
 #: How often the marking of many crowds is tried without the gate before it is done under it.
 _TRIES = 3
+#: No more thresholds than this are looked at for the tipping curve: a picture shows no more.
+_CURVE_STEPS = 64
 
 
 class TooManyMoves(Exception):
@@ -143,6 +147,7 @@ def catch_up(campaign: Campaign, mine: Turn) -> Tally:
         recount(campaign, mine, tally, open_round=open_round)
         if tally.outlook_round < tally.round:
             _look_ahead(campaign, mine, tally)
+        forget(lane=tally.lane, campaign_id=tally.id, round=tally.round)
     return tally
 
 
@@ -198,11 +203,23 @@ def _look_ahead(campaign: Campaign, mine: Turn, tally: Tally) -> None:
         "more_people": unlock.more_people,
         "brings_people": unlock.brings_people,
     }
+    tally.curve = _curve(campaign, book.running)
     accepted = book.running.people_of(book.core)
     tally.waitlisted_people = waitlisted_people(campaign, tally, accepted_people=accepted)
     tally.outlook_round = tally.round
-    tally.save(update_fields=["unlock", "waitlisted_people", "outlook_round"])
+    tally.save(update_fields=["unlock", "curve", "waitlisted_people", "outlook_round"])
     mine.book = book
+
+
+def _curve(campaign: Campaign, running: Running[uuid.UUID]) -> list[list[int]]:
+    """The tipping curve, far enough to show where the rule's people come together."""
+    if not running.waiting_people:
+        return []
+    atoms = conditions.atoms(rule_of(campaign))
+    wanted = max((atom.n for atom in atoms if isinstance(atom, conditions.People)), default=0)
+    missing = max(wanted - running.totals.people, running.waiting_people, 1)
+    rungs = running.curve(limit=missing, steps_at_most=_CURVE_STEPS)
+    return [[rung.more_people, rung.brings_people] for rung in rungs]
 
 
 def _add_totals(campaign: Campaign, news: Sequence[News]) -> None:
@@ -243,29 +260,3 @@ def _mark(campaign: Campaign, ids: Collection[uuid.UUID], is_in: bool) -> None:
                 "UPDATE campaigns_crowd SET is_in = %s WHERE lane = %s AND id = ANY(%s)",
                 [is_in, campaign.lane, sorted(ids)],
             )
-
-
-def uncounted(*, pause_seconds: float = 0) -> list[uuid.UUID]:
-    """Campaigns in which something has changed since their last count, or looks ahead are due.
-
-    One that was counted within the pause is left until that is over: a crowd that pours in is
-    counted once a second, a single pledge at once. One that was counted in the future was so
-    before the database's clock was set back.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT g.id FROM campaigns_gate g
-            LEFT JOIN campaigns_tally t ON t.lane = g.lane AND t.id = g.id
-            WHERE g.state = ANY(%(counted)s)
-              AND (t.counted_at IS NULL
-                   OR t.counted_at <= clock_timestamp() - make_interval(secs => %(pause)s)
-                   OR t.counted_at > clock_timestamp())
-              AND (EXISTS (SELECT FROM campaigns_change c WHERE c.lane = g.lane
-                           AND c.campaign_id = g.id AND c.round = g.round)
-                   OR g.round > 1 + coalesce(t.round, 0)
-                   OR t.outlook_round < t.round)
-            """,
-            {"counted": sorted(COUNTED), "pause": pause_seconds},
-        )
-        return [campaign_id for (campaign_id,) in cursor.fetchall()]

@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
 from countmein.campaigns.models import Campaign, Pledge
+from countmein.campaigns.newcomers import newcomer_of
 from countmein.members import actions as members
-from countmein.members.actions import Person
+from countmein.members.erasing import being_erased
 
 _SLICE = 500
 #: A turn is short: a surge needs the machine for itself, and enrolling can wait.
@@ -42,12 +43,30 @@ def enrol_all(campaign: Campaign) -> None:
 
 
 def enrol_newcomers(rows: Sequence[Pledge]) -> None:
-    """Enrol whoever of these has not been; killed in between, it is simply done again."""
-    newcomers = {row.id: Person(**row.newcomer) for row in rows if row.newcomer is not None}
-    if not newcomers:
+    """Enrol whoever of these has not been; killed in between, it is simply done again.
+
+    Their pledges are held meanwhile: an erasure either finds the member written, or leaves nobody
+    to write. Whoever is just being erased is not written down again.
+    """
+    ids = [row.id for row in rows if row.newcomer is not None]
+    if not ids:
         return
-    members.enrol(list(newcomers.values()), now=site_now())
-    Pledge.objects.filter(lane=rows[0].lane, id__in=newcomers).update(newcomer=None)
+    with transaction.atomic():
+        held = Pledge.objects.filter(lane=rows[0].lane, id__in=ids, newcomer__isnull=False)
+        new = list(held.order_by("id").select_for_update(no_key=True))
+        erased = being_erased({row.mailbox: row.person_lane for row in new})
+        people = {
+            row.id: newcomer_of(row)
+            for row in new
+            if row.mailbox not in erased or row.at > erased[row.mailbox]
+        }
+        members.enrol([person for person in people.values() if person], now=site_now())
+        for row in new:
+            person = people.get(row.id)
+            if person is not None and row.contact_id != person.contact_id:
+                # It was pledged before the ids of contacts were keyed.
+                Pledge.objects.filter(lane=row.lane, id=row.id).update(contact_id=person.contact_id)
+        Pledge.objects.filter(lane=rows[0].lane, id__in=ids).update(newcomer=None)
 
 
 def _newcomers(campaign: Campaign) -> Any:

@@ -13,9 +13,9 @@ from countmein.base.clock import site_now
 from countmein.base.jobs import defer
 from countmein.campaigns.actions.execute import begin_executing, with_all_taken
 from countmein.campaigns.actions.tell import tell, tell_each
-from countmein.campaigns.changes import leaves_core
+from countmein.campaigns.changes import leaves_core, write_changes
 from countmein.campaigns.gates import free_places, hold
-from countmein.campaigns.models import Campaign, Change, Failure, Gate, Pledge
+from countmein.campaigns.models import Campaign, Failure, Gate, Pledge
 from countmein.campaigns.moves import MoveRefused, move
 from countmein.campaigns.plans import plan_b_of
 from countmein.payments.actions.bank_orders import recall_payouts
@@ -177,7 +177,7 @@ def _let_go(campaign: Campaign, gate: Gate, pledge_ids: Sequence[uuid.UUID]) -> 
     Pledge.objects.filter(lane=gate.lane, id__in=ids).update(
         state=PledgeState.released, round=gate.round
     )
-    Change.objects.bulk_create(change for row in rows for change in leaves_core(gate, row))
+    write_changes(gate, (change for row in rows for change in leaves_core(gate, row)))
     forget_mandates(lane=gate.lane, pledge_ids=ids)
     free_places(gate, [row.accepted for row in rows])
     told = [str(id) for id in ids]

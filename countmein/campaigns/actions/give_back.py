@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Mapping
 
 from countmein.campaigns.models import Campaign
-from countmein.campaigns.stakes import parts_left, refund_parts
+from countmein.campaigns.stakes import refund_parts
 from countmein.payments.actions.refunding import want_refunds
+from countmein.payments.left import left_of
 from countmein.payments.models import Charge, ChargeState
 
 
@@ -23,7 +24,7 @@ def give_back(
             lane=campaign.lane, pledge_id__in=list(amounts_minor), state=ChargeState.PAID
         )
     )
-    left = parts_left(charges, but=(reason, stage))
+    left = left_of(charges, but=(reason, stage))
     want_refunds(
         charges=charges,
         reason=reason,

@@ -11,7 +11,7 @@ from countmein.campaigns import letters
 from countmein.campaigns.actions.enrol import enrol_all
 from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Campaign, Gate, Letter, Pledge
-from countmein.members.models import Contact
+from countmein.members import contacts
 from countmein.outreach.actions import Post, address_lane, post
 from countmein.rules.states import CARRIED, CampaignState, PledgeState
 
@@ -105,10 +105,5 @@ def _hand_over(campaign: Campaign, letter: Letter, rows: list[Pledge], address: 
 def public_names(rows: list[Pledge]) -> list[str]:
     """The names of those who chose, for this campaign, to be named."""
     named = [(row.person_lane, row.contact_id) for row in rows if row.public_name]
-    names = {
-        (lane, contact): name
-        for lane, contact, name in Contact.objects.filter(pk__in=named).values_list(
-            "lane", "id", "name"
-        )
-    }
+    names = contacts.names(named)
     return [names[key] for key in named if names.get(key)]

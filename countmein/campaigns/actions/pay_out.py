@@ -84,8 +84,8 @@ def ask_payout(
         currency=campaign.currency,
         asked_by_id=by.id,
         asked_at=site_now(),
-        iban=iban,
     )
+    payout.keep_iban(iban)
     with transaction.atomic():
         gate = hold(campaign)
         campaign.refresh_from_db()

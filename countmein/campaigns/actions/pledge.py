@@ -26,10 +26,12 @@ from countmein.campaigns.pledge_terms import (
     Terms,
     crowd_of,
     no_such_pledge,
+    said,
     unknown_pledges,
 )
 from countmein.payments.actions.mandates import want_mandates, write_consents
 from countmein.payments.models import Mandate
+from countmein.rules.conditions import Condition
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.rules.states import PledgeState
 
@@ -100,11 +102,11 @@ def _write_what_follows(
 ) -> None:
     """What newly written pledges need beside their rows, in the same transaction."""
     crowds = {
-        part.crowd_id: crowd_of(campaign, condition)
+        part.crowd_id: condition
         for draft in drafts
         for part, condition in zip(draft.parts, draft.conditions, strict=True)
     }
-    _write_crowds(crowds)
+    _write_crowds(campaign, crowds)
     active = [draft for draft in drafts if draft.state is PledgeState.active]
     write_joined(gate, [(draft.request.body.place or "", draft.parts) for draft in active])
     rows = {
@@ -118,7 +120,7 @@ def _write_what_follows(
             consent(
                 campaign,
                 rows[draft.id],
-                crowds[draft.parts[0].crowd_id].condition,
+                said(draft.conditions[0]),
                 language=draft.request.language,
             )
             for draft in drafts
@@ -127,12 +129,13 @@ def _write_what_follows(
     )
 
 
-def _write_crowds(crowds: Mapping[uuid.UUID, Crowd]) -> None:
+def _write_crowds(campaign: Campaign, crowds: Mapping[uuid.UUID, Condition | None]) -> None:
     """A crowd's row is written once; those this process has seen committed are there."""
     new = sorted(crowds.keys() - _SEEN)
     if not new:
         return
-    Crowd.objects.bulk_create([crowds[id] for id in new], ignore_conflicts=True)
+    rows = [crowd_of(campaign, crowds[id]) for id in new]
+    Crowd.objects.bulk_create(rows, ignore_conflicts=True)
     transaction.on_commit(partial(_see, new))
 
 
@@ -195,13 +198,14 @@ def _answer(
 
 
 def _said(row: Pledge | Draft, *, state: str, needs_card: bool) -> dict[str, Any]:
+    receipt = receipt_of(row)
     return {
         "code": row.code,
         "state": state,
         "counted": None,
         "waiting_for": None,
-        "receipt": receipt_of(row),
-        "manage_url": manage_url(row),
+        "receipt": receipt,
+        "manage_url": manage_url(row, receipt=receipt),
         # Whoever named no card gives it on the provider's page, to which this leads.
         "secure_url": secure_url(row) if needs_card and not row.payment_method else None,
     }

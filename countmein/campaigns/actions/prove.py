@@ -14,7 +14,7 @@ from countmein.base.clock import site_now
 from countmein.base.jobs import job
 from countmein.campaigns.actions.pay_out import judge_anew
 from countmein.campaigns.actions.refund import paid_charges, slices
-from countmein.campaigns.actions.tell import tell_each
+from countmein.campaigns.actions.tell import tell_voters
 from countmein.campaigns.actions.vote import close_ballot, open_ballot
 from countmein.campaigns.documents import Upload, keep
 from countmein.campaigns.gates import hold
@@ -37,11 +37,12 @@ from countmein.campaigns.payouts import (
     terms_of,
 )
 from countmein.payments.actions.refunding import want_refunds
-from countmein.payments.models import Charge, Dispute, DisputeState, Refund
+from countmein.payments.left import left_of
+from countmein.payments.models import Charge
 from countmein.rules.failure import Donor, milestone_passes, settle
 from countmein.rules.money import hamilton
 from countmein.rules.payout import end_unproven as law_of_the_end
-from countmein.rules.states import CampaignState, PledgeState
+from countmein.rules.states import CampaignState
 
 #: How long the backers have to look at a proof.
 VOTE_LASTS = timedelta(days=7)
@@ -104,12 +105,7 @@ def hand_in(*, campaign: Campaign, words: str, documents: Sequence[Upload]) -> B
         proof.save(force_insert=True)
         for document in documents:
             keep(document, campaign=campaign, proof=proof)
-        tell_each(
-            campaign,
-            topic=f"milestone_{ballot.number}",
-            states=(PledgeState.fulfilled,),
-            is_paid=True,
-        )
+        tell_voters(campaign, ballot, topic=f"milestone_{ballot.number}")
     return ballot
 
 
@@ -126,26 +122,9 @@ def open_milestones(campaign: Campaign) -> Any:
 def stakes(campaign: Campaign) -> Iterator[tuple[uuid.UUID, int]]:
     """What each member still has in: paid, and neither given back nor disputed."""
     for charges in slices(paid_charges(campaign)):
-        left = left_of(campaign, charges)
+        left = left_of(charges, is_disputed_gone=True)
         for charge in charges:
             yield charge.pledge_id, left[charge.id].total()
-
-
-def left_of(campaign: Campaign, charges: Sequence[Charge]) -> dict[uuid.UUID, Counter[str]]:
-    """What is left of these charges by kind, less what was given back or is to be, or disputed."""
-    left = {charge.id: Counter(charge.parts) for charge in charges}
-    gone = [
-        *Refund.objects.filter(lane=campaign.lane, charge_id__in=left).values_list(
-            "charge_id", "parts"
-        ),
-        *Dispute.objects.filter(lane=campaign.lane, charge_id__in=left)
-        .exclude(state=DisputeState.WON)
-        .values_list("charge_id", "parts"),
-    ]
-    for charge_id, parts in gone:
-        left[charge_id].subtract(parts)
-    # A refund may be moot because of the dispute that took the same money.
-    return {id: +parts for id, parts in left.items()}
 
 
 def close_milestone(campaign: Campaign, ballot: Ballot) -> None:
@@ -223,7 +202,7 @@ def end_unproven(campaign: Campaign) -> None:
 def _give_back(campaign: Campaign, *, kept_minor: int, spent_minor: int) -> None:
     left: dict[uuid.UUID, Counter[str]] = {}
     for charges in slices(paid_charges(campaign)):
-        left |= left_of(campaign, charges)
+        left |= left_of(charges, is_disputed_gone=True)
     whole = sum(parts.total() for parts in left.values())
     gone = min(kept_minor + spent_minor, whole)
     settlement = settle(

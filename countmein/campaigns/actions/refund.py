@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -12,12 +12,13 @@ from django.db.models import Q
 
 from countmein.base.jobs import defer
 from countmein.campaigns.actions.tell import refund_topic, tell
-from countmein.campaigns.changes import accepted_parts, leaves_core
+from countmein.campaigns.changes import accepted_parts, leaves_core, write_changes
 from countmein.campaigns.gates import free_places, hold
 from countmein.campaigns.kinds import price_by_kind
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.waitlist import amounts
 from countmein.payments.actions.refunding import want_refunds
+from countmein.payments.left import left_of
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund, RefundState
 from countmein.rules.states import COUNTED, PledgeState
 
@@ -59,14 +60,14 @@ def _refund_out(
 
 def _lose_parts(gate: Gate, row: Pledge, out: Collection[uuid.UUID]) -> None:
     """The further parts that are out leave the core; the person stays in."""
-    Change.objects.bulk_create(leaves_core(gate, row))
+    write_changes(gate, leaves_core(gate, row))
     row.more = [
         {**said, "is_in": said["is_in"] and uuid.UUID(said["crowd_id"]) not in out}
         for said in row.more
     ]
     row.accepted = amounts(accepted_parts(row))
     row.save(update_fields=["more", "accepted"])
-    Change.objects.bulk_create(leaves_core(gate, row, sign=1))
+    write_changes(gate, leaves_core(gate, row, sign=1))
 
 
 def refund_everybody(campaign: Campaign, *, reason: str) -> bool:
@@ -95,7 +96,7 @@ def slices(rows: Any) -> Iterator[list[Any]]:
 
 def _want(
     campaign: Campaign,
-    charges: Iterable[Charge],
+    charges: Collection[Charge],
     reason: str,
     *,
     owed: Mapping[uuid.UUID, Mapping[str, int]] | None = None,
@@ -105,13 +106,13 @@ def _want(
     What is owed by pledge, or all that is left. The same reason may come twice, when two parts of
     a pledge fall out one after the other: each time is a stage of its own.
     """
-    left = {charge.id: Counter(charge.parts) for charge in charges}
-    stages = Counter[uuid.UUID]()
-    for charge_id, was, parts in Refund.objects.filter(
-        lane=campaign.lane, charge_id__in=left
-    ).values_list("charge_id", "reason", "parts"):
-        left[charge_id].subtract(parts)
-        stages[charge_id] += was == reason
+    earlier = Refund.objects.filter(
+        lane=campaign.lane, charge_id__in=[charge.id for charge in charges], reason=reason
+    )
+    # In this order: a refund that is recorded meanwhile may be missing among the stages, where it
+    # is then met as a conflict, and never in what is left.
+    stages = Counter(earlier.values_list("charge_id", flat=True))
+    left = left_of(charges)
     fresh: dict[int, list[Charge]] = {}
     for charge in charges:
         if owed is not None:
@@ -144,7 +145,7 @@ def read_refunds(campaign: Campaign) -> bool:
             state=PledgeState.refunded, round=gate.round
         )
         if gate.state in COUNTED:
-            Change.objects.bulk_create(c for row in rows for c in leaves_core(gate, row))
+            write_changes(gate, (c for row in rows for c in leaves_core(gate, row)))
         free_places(gate, [row.accepted for row in rows])
         told: dict[str, list[str]] = {}
         # What a lost dispute took back is told by the member's own bank, and what a failure or a

@@ -14,11 +14,11 @@ from countmein.campaigns.actions.draft_again import draft_again
 from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_everybody
 from countmein.campaigns.actions.secure import is_under_way, secure
-from countmein.campaigns.actions.tell import tell, tell_organiser
-from countmein.campaigns.changes import leaves
+from countmein.campaigns.actions.tell import tell_organiser, tell_some
+from countmein.campaigns.changes import leaves, write_changes
 from countmein.campaigns.gates import gate_of, has_come_since, hold
 from countmein.campaigns.kinds import needs_card
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.moves import move
 from countmein.campaigns.waitlist import crowds_in
 from countmein.payments.actions.mandates import close_pages, forget_mandates
@@ -136,15 +136,16 @@ def _release_slice(campaign: Campaign) -> bool:
         if gate.state in _KEPT:
             # The tally of a campaign that came about shows nobody as waiting any more; one that
             # lapsed keeps showing how far it came.
-            Change.objects.bulk_create(
-                c for row in rows if row.state == PledgeState.active for c in leaves(gate, row)
+            write_changes(
+                gate,
+                (c for row in rows if row.state == PledgeState.active for c in leaves(gate, row)),
             )
         Pledge.objects.filter(lane=campaign.lane, id__in=[row.id for row in rows]).update(
             state=PledgeState.released, round=gate.round
         )
         forget_mandates(lane=campaign.lane, pledge_ids=[r.id for r in rows if needs_card(r)])
-        told = [str(row.id) for row in rows if row.state != PledgeState.unconfirmed]
-        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=told)
+        told = [row.id for row in rows if row.state != PledgeState.unconfirmed]
+        tell_some(campaign, topic=topic, ids=told)
     return True
 
 

@@ -10,10 +10,10 @@ from django.db import transaction
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.tell import tell
-from countmein.campaigns.changes import joins
+from countmein.campaigns.changes import joins, write_changes
 from countmein.campaigns.gates import hold_shared, shuts_at
 from countmein.campaigns.mandate import latest_charge_at
-from countmein.campaigns.models import Campaign, Change, Pledge
+from countmein.campaigns.models import Campaign, Pledge
 from countmein.payments.actions import pages
 from countmein.payments.models import Mandate, MandateState
 from countmein.rules.states import KEEPING, CampaignState, PledgeState
@@ -67,7 +67,7 @@ def _secure_slice(campaign: Campaign) -> bool:
             Pledge.objects.filter(lane=campaign.lane, id__in=[p.id for p in made]).update(
                 state=PledgeState.active, round=gate.round
             )
-            Change.objects.bulk_create(change for p in made for change in joins(gate, p))
+            write_changes(gate, (change for p in made for change in joins(gate, p)))
         latest = latest_charge_at(campaign).date()
         short = [str(p.id) for p in made if _is_short(news[p.id], latest)]
         if short:

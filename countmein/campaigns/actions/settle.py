@@ -17,12 +17,12 @@ from countmein.campaigns.actions.count import count, rule_of
 from countmein.campaigns.actions.fulfil import fulfil
 from countmein.campaigns.actions.letter import write_letters
 from countmein.campaigns.actions.refund import read_refunds, refund_crowds, refund_everybody
-from countmein.campaigns.actions.tell import tell, tell_organiser
+from countmein.campaigns.actions.tell import tell_organiser, tell_some
 from countmein.campaigns.actions.topup import begin_topup
-from countmein.campaigns.changes import leaves_core
+from countmein.campaigns.changes import leaves_core, write_changes
 from countmein.campaigns.collected import collected
 from countmein.campaigns.gates import free_places, hold
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.moves import move
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.payments.models import REFUND_OVER, Charge, ChargeState, Refund
@@ -68,43 +68,32 @@ def _read_charges(campaign: Campaign) -> bool:
                 campaign_id=campaign.id,
                 is_read=False,
                 state__in=[ChargeState.PAID, ChargeState.FAILED],
-            ).order_by("id")[:SLICE]
+            )
+            .order_by("id")
+            .values_list("id", "pledge_id", "state")[:SLICE]
         )
         if not news:
             return False
-        paid = {row.pledge_id for row in news if row.state == ChargeState.PAID}
-        rows = list(
-            Pledge.objects.filter(
-                lane=campaign.lane,
-                id__in=[row.pledge_id for row in news],
-                state=PledgeState.accepted,
-            )
-        )
-        fulfil(campaign, [row for row in rows if row.id in paid])
-        _drop(campaign, gate, [row for row in rows if row.id not in paid])
-        Charge.objects.filter(lane=campaign.lane, id__in=[row.id for row in news]).update(
+        fulfil(campaign, [pledge_id for _, pledge_id, state in news if state == ChargeState.PAID])
+        lost = [pledge_id for _, pledge_id, state in news if state != ChargeState.PAID]
+        _drop(campaign, gate, lost)
+        Charge.objects.filter(lane=campaign.lane, id__in=[id for id, *_ in news]).update(
             is_read=True
         )
     return True
 
 
-def _drop(campaign: Campaign, gate: Gate, rows: Sequence[Pledge]) -> None:
+def _drop(campaign: Campaign, gate: Gate, pledge_ids: Sequence[uuid.UUID]) -> None:
     """Let go of pledges that could not be collected; their places under the cap are free again."""
-    if not rows:
+    accepted = Pledge.objects.filter(lane=gate.lane, id__in=pledge_ids, state=PledgeState.accepted)
+    if not pledge_ids or not (rows := list(accepted)):
         return
     ids = [row.id for row in rows]
-    Pledge.objects.filter(lane=gate.lane, id__in=ids, state=PledgeState.accepted).update(
-        state=PledgeState.dropped, round=gate.round
-    )
-    Change.objects.bulk_create(change for row in rows for change in leaves_core(gate, row))
+    accepted.update(state=PledgeState.dropped, round=gate.round)
+    write_changes(gate, (change for row in rows for change in leaves_core(gate, row)))
     forget_mandates(lane=gate.lane, pledge_ids=ids)
     free_places(gate, [row.accepted for row in rows])
-    defer(
-        tell,
-        campaign_id=str(campaign.id),
-        topic="dropped",
-        pledge_ids=[str(row.id) for row in rows],
-    )
+    tell_some(campaign, topic="dropped", ids=ids)
 
 
 def conclude(campaign: Campaign) -> None:

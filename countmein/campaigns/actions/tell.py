@@ -34,11 +34,12 @@ from countmein.campaigns.models import (
     Tally,
     Ticket,
 )
-from countmein.members.models import Contact, Member
+from countmein.members import contacts
+from countmein.members.models import ERASED, UNLINKED, Contact, Member
 from countmein.outreach.actions import Letterhead, Post, address_lane, post
 from countmein.outreach.models import Delivery
 from countmein.payments.models import BANK, Charge, ChargeState, Mandate, MandateState, Refund
-from countmein.payments.queries import parts_arrived
+from countmein.payments.queries import Part, parts_arrived
 from countmein.rules.states import PledgeState
 
 #: One transaction's worth of letters.
@@ -57,20 +58,33 @@ def tell(campaign_id: str, topic: str, pledge_ids: list[str]) -> None:
     _tell(Campaign.objects.get(id=uuid.UUID(campaign_id)), topic, pledge_ids)
 
 
+def tell_some(campaign: Campaign, *, topic: str, ids: Sequence[uuid.UUID]) -> None:
+    """Have a letter about `topic` queued for each of these pledges, a slice a job.
+
+    Call in the transaction that turns them.
+    """
+    for start in range(0, len(ids), SLICE):
+        some = [str(id) for id in ids[start : start + SLICE]]
+        defer(tell, campaign_id=str(campaign.id), topic=topic, pledge_ids=some)
+
+
 def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
     rows = list(
         Pledge.objects.filter(lane=campaign.lane, id__in=[uuid.UUID(i) for i in pledge_ids])
     )
+    rows = [row for row in rows if row.contact_id not in (ERASED, UNLINKED)]
     enrol_newcomers(rows)
     if topic == "confirm":
         rows = _within_allowance(rows)
-    languages = _languages(rows)
+    languages = contacts.languages((row.person_lane, row.contact_id) for row in rows)
     background = _Background(campaign, rows)
     posts = []
     for row in rows:
         language = languages.get((row.person_lane, row.contact_id), "en-gb")
         with translation.override(language):
             letter = background.letter(row, topic)
+        if letter is None:
+            continue
         posts.append(
             Post(
                 once=f"{topic}:{row.id}",
@@ -125,8 +139,8 @@ class _Background:
             ).exclude(id__in=ids)
         }
 
-    def letter(self, row: Pledge, topic: str) -> Letterhead:
-        """The letter about one pledge, in the active language."""
+    def letter(self, row: Pledge, topic: str) -> Letterhead | None:
+        """The letter about one pledge, in the active language; None if it is no news any more."""
         if plan_news.is_news(topic):
             return self.plan_news.letter(row, topic)
         crowd = self.crowds.get(row.crowd_id)
@@ -157,8 +171,10 @@ class _Background:
                 row,
                 self.charges[row.id],
                 is_again=is_again,
-                arrived_minor=self.arrived.get(self.charges[row.id].id, 0),
+                arrived_minor=sum(part.amount_minor for part in self._parts(row)),
             )
+        if topic.startswith("part_"):
+            return self._part_letter(row)
         if topic.startswith("failing_"):
             return card_letters.failing_letter(self.campaign, row, self.charges[row.id])
         if topic.startswith("expiring"):
@@ -176,21 +192,21 @@ class _Background:
             by_bank=pays_by_bank(row),
         )
 
+    def _parts(self, row: Pledge) -> list[Part]:
+        return self.arrived.get(self.charges[row.id].id, [])
+
+    def _part_letter(self, row: Pledge) -> Letterhead | None:
+        """Nothing to tell if the rest came meanwhile, or what came went back."""
+        charge, parts = self.charges[row.id], self._parts(row)
+        if charge.state != ChargeState.AWAITED or not parts:
+            return None
+        return transfer_letters.part_letter(self.campaign, row, charge, parts=parts)
+
 
 def refund_topic(refund: Refund) -> str:
     """The letter about one refund: money that goes back in stages has a letter for each."""
     stage = f"_{refund.stage}" if refund.stage else ""
     return f"refunded_{refund.reason}{stage}"
-
-
-def _languages(rows: Sequence[Pledge]) -> dict[tuple[int, uuid.UUID], str]:
-    keys = [(row.person_lane, row.contact_id) for row in rows]
-    return {
-        (lane, contact): language
-        for lane, contact, language in Contact.objects.filter(pk__in=keys).values_list(
-            "lane", "id", "language"
-        )
-    }
 
 
 def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
@@ -201,7 +217,7 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     members = dict(
         Member.objects.filter(lane__in=lanes, mailbox__in=boxes).values_list("id", "mailbox")
     )
-    contacts = {
+    boxes_by_contact = {
         contact: members[member]
         for contact, member in Contact.objects.filter(
             lane__in=lanes, member_id__in=members
@@ -210,11 +226,12 @@ def _within_allowance(rows: Sequence[Pledge]) -> list[Pledge]:
     had: dict[str, int] = {}
     for contact in Delivery.objects.filter(
         lane__in=lanes,
-        contact_id__in=contacts,
+        contact_id__in=boxes_by_contact,
         topic="confirm",
         queued_at__gt=since,
     ).values_list("contact_id", flat=True):
-        had[contacts[contact]] = had.get(contacts[contact], 0) + 1
+        box = boxes_by_contact[contact]
+        had[box] = had.get(box, 0) + 1
     allowed = []
     for row in rows:
         had[row.mailbox] = had.get(row.mailbox, 0) + 1
@@ -291,20 +308,36 @@ def tell_shares_slice(campaign_id: str, number: int, after: str | None) -> None:
         defer(tell_shares_slice, campaign_id=campaign_id, number=number, after=last)
 
 
-def tell_voters(campaign: Campaign, ballot: Ballot) -> None:
-    """Have everybody who could vote told what the ballot came to."""
-    defer(tell_voters_slice, campaign_id=str(campaign.id), ballot_id=str(ballot.id), after=None)
+def tell_voters(campaign: Campaign, ballot: Ballot, *, topic: str) -> None:
+    """Have everybody who has a vote in this ballot, and nobody else, told of it."""
+    defer(
+        tell_voters_slice,
+        campaign_id=str(campaign.id),
+        ballot_id=str(ballot.id),
+        after=None,
+        topic=topic,
+    )
 
 
 @job(name="campaigns.tell_voters", queue="sends")
-def tell_voters_slice(campaign_id: str, ballot_id: str, after: str | None) -> None:
-    """Queue a slice of the letters and the job for the next; run again, it adds nothing."""
+def tell_voters_slice(campaign_id: str, ballot_id: str, after: str | None, topic: str = "") -> None:
+    """Queue a slice of the letters and the job for the next; run again, it adds nothing.
+
+    Without a topic, as an older release queued it, it is about what the ballot came to.
+    """
     campaign = Campaign.objects.get(id=uuid.UUID(campaign_id))
     ballot = Ballot.objects.get(lane=campaign.lane, id=uuid.UUID(ballot_id))
+    topic = topic or plan_news.voted_topic(ballot)
     rows = BallotPaper.objects.filter(lane=campaign.lane, ballot_id=ballot.id)
-    last = _tell_rows(campaign, plan_news.voted_topic(ballot), rows, after)
+    last = _tell_rows(campaign, topic, rows, after)
     if last is not None:
-        defer(tell_voters_slice, campaign_id=campaign_id, ballot_id=ballot_id, after=last)
+        defer(
+            tell_voters_slice,
+            campaign_id=campaign_id,
+            ballot_id=ballot_id,
+            after=last,
+            topic=topic,
+        )
 
 
 def _tell_rows(campaign: Campaign, topic: str, rows: Any, after: str | None) -> str | None:

@@ -11,7 +11,7 @@ from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.enrol import enrol_newcomers
 from countmein.campaigns.links import campaign_url, manage_url
 from countmein.campaigns.models import Campaign, Pledge
-from countmein.members.models import Contact
+from countmein.members import contacts
 from countmein.outreach.actions import Letterhead, Post, post
 from countmein.rules.states import PledgeState
 
@@ -73,11 +73,10 @@ def _posts(
     campaign: Campaign, rows: list[Pledge], *, thank_id: str, subject: str, text: str
 ) -> list[Post]:
     keys = [(row.person_lane, row.contact_id) for row in rows]
-    contacts = {(row.lane, row.id): row for row in Contact.objects.filter(pk__in=keys)}
+    languages = contacts.languages(keys)
     posts = []
     for row in rows:
-        contact = contacts.get((row.person_lane, row.contact_id))
-        language = contact.language if contact else campaign.language
+        language = languages.get((row.person_lane, row.contact_id), campaign.language)
         posts.append(
             Post(
                 once=f"thank:{thank_id}:{row.id}",

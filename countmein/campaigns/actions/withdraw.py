@@ -6,10 +6,10 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.confirm import held
-from countmein.campaigns.changes import leaves
+from countmein.campaigns.changes import leaves, write_changes
 from countmein.campaigns.gates import hold_shared
 from countmein.campaigns.kinds import needs_card
-from countmein.campaigns.models import Campaign, Change, Crowd, Gate, Pledge
+from countmein.campaigns.models import Campaign, Crowd, Gate, Pledge
 from countmein.payments.actions.mandates import forget_mandates
 from countmein.rules.pledging import may_withdraw
 from countmein.rules.states import CampaignState, PledgeState
@@ -35,7 +35,7 @@ def withdraw(*, pledge: Pledge) -> Pledge:
             now=site_now(),
         )
         if row.state == PledgeState.active:
-            Change.objects.bulk_create(leaves(gate, row))
+            write_changes(gate, leaves(gate, row))
         row.state = PledgeState.withdrawn
         row.round = gate.round
         row.save(update_fields=["state", "round"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -38,10 +39,13 @@ class PledgeKind(Protocol):
     is_charged: bool
 
     def price_minor(self, campaign: Campaign, amount: int) -> int:
-        """What an amount of this kind costs the member, in minor units; 0 where nothing."""
+        """What an amount of this kind costs the member, in minor units; 0 where nothing.
 
-    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
-        """Write what keeps these pledges; in the transaction that makes them fulfilled."""
+        Linear in the amount: a crowd's charges are planned from the price of one.
+        """
+
+    def keep(self, campaign: Campaign, amounts: Mapping[uuid.UUID, int], *, now: datetime) -> None:
+        """Write what keeps these amounts, by pledge; in the transaction that fulfils them."""
 
     def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
         """What the letter to the member says about this part, in the active language."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from countmein.campaigns.kinds.piece import Piece
-from countmein.campaigns.models import Campaign, Pledge, Ticket
+from countmein.campaigns.models import Campaign, Ticket
 from countmein.campaigns.wording import money_text
 
 
@@ -19,7 +20,7 @@ class Money:
         """What was promised, to the cent."""
         return amount
 
-    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+    def keep(self, campaign: Campaign, amounts: Mapping[uuid.UUID, int], *, now: datetime) -> None:
         """The charge itself has kept it."""
 
     def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:

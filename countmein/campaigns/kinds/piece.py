@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from countmein.campaigns.models import Campaign, Pledge, Ticket
+from countmein.campaigns.models import Campaign, Ticket
+from countmein.rules.canonical import voucher_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,26 +35,25 @@ class FreeOfCharge:
         """Nothing."""
         return 0
 
-    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+    def keep(self, campaign: Campaign, amounts: Mapping[uuid.UUID, int], *, now: datetime) -> None:
         """The letter to the member is all that is needed."""
 
 
-def issue(
-    rows: Sequence[Pledge], *, kind: str, codes: Sequence[str], units: Sequence[int], now: datetime
-) -> None:
-    """Give each pledge its ticket of this kind; a pledge that has one keeps it."""
+def issue(campaign: Campaign, units: Mapping[uuid.UUID, int], *, kind: str, now: datetime) -> None:
+    """Give each pledge its ticket of this kind for so many units; one that has one keeps it."""
     Ticket.objects.bulk_create(
         [
             Ticket(
-                lane=row.lane,
-                campaign_id=row.campaign_id,
-                pledge_id=row.id,
+                lane=campaign.lane,
+                campaign_id=campaign.id,
+                pledge_id=pledge_id,
                 kind=kind,
-                code=code,
+                code=voucher_code(os.urandom(10)),
                 units=count,
                 issued_at=now,
             )
-            for row, code, count in zip(rows, codes, units, strict=True)
+            for pledge_id, count in units.items()
         ],
         ignore_conflicts=True,
+        batch_size=1000,
     )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.utils.translation import gettext as _
 
 from countmein.campaigns.kinds.piece import FreeOfCharge, Piece, issue
-from countmein.campaigns.models import Campaign, Pledge, Ticket
-from countmein.rules.canonical import voucher_code
+from countmein.campaigns.models import Campaign, Ticket
 
 
 class Presence(FreeOfCharge):
     """Somebody comes to a place at a time."""
 
-    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+    def keep(self, campaign: Campaign, amounts: Mapping[uuid.UUID, int], *, now: datetime) -> None:
         """Issue one check-in code a person."""
-        codes = [voucher_code(os.urandom(10)) for _row in rows]
-        issue(rows, kind="presence", codes=codes, units=[1] * len(rows), now=now)
+        issue(campaign, dict.fromkeys(amounts, 1), kind="presence", now=now)
 
     def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
         """Say that it takes place, and show the code for the door."""

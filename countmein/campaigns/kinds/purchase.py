@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from countmein.campaigns.kinds.piece import Piece, issue
-from countmein.campaigns.models import Campaign, Pledge, Ticket
+from countmein.campaigns.models import Campaign, Ticket
 from countmein.campaigns.wording import money_text
-from countmein.rules.canonical import voucher_code
 
 
 class Purchase:
@@ -25,15 +24,9 @@ class Purchase:
         assert campaign.unit_price_minor is not None
         return amount * campaign.unit_price_minor
 
-    def keep(self, campaign: Campaign, rows: Sequence[Pledge], *, now: datetime) -> None:
+    def keep(self, campaign: Campaign, amounts: Mapping[uuid.UUID, int], *, now: datetime) -> None:
         """Issue one voucher a pledge, with a check character against mistyping."""
-        issue(
-            rows,
-            kind="purchase",
-            codes=[voucher_code(os.urandom(10)) for _row in rows],
-            units=[row.accepted["purchase"] for row in rows],
-            now=now,
-        )
+        issue(campaign, amounts, kind="purchase", now=now)
 
     def piece(self, campaign: Campaign, amount: int, ticket: Ticket | None) -> Piece:
         """Say what was bought and show the voucher."""

@@ -17,6 +17,7 @@ from countmein.payments.bank.account import masked, own_account
 from countmein.payments.bank.elements import BankFileRefused
 from countmein.payments.bank.entries import Entry, Statement
 from countmein.payments.bank_models import BankEntry, BankStatement, EntryState
+from countmein.payments.parties import Known
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _keep(entries: list[Entry], sheet: _Sheet, done: Imported, now: datetime) ->
 
 
 def _row(entry: Entry, sheet: _Sheet, now: datetime) -> BankEntry:
-    return BankEntry(
+    row = BankEntry(
         entry_id=entry.entry_id,
         account=entry.account,
         statement_id=entry.statement_id[:64],
@@ -138,11 +139,11 @@ def _row(entry: Entry, sheet: _Sheet, now: datetime) -> BankEntry:
         end_to_end_id=entry.end_to_end_id,
         references=list(entry.references),
         text=entry.text,
-        counterparty=entry.counterparty,
-        counterparty_account=entry.counterparty_account[:64],
         imported_at=now,
         state=EntryState.NEW,
     )
+    row.keep_payer(Known(name=entry.counterparty, account=entry.counterparty_account[:64]))
+    return row
 
 
 def _keep_statement(

@@ -15,13 +15,14 @@ from django.db import connection, transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.ledger import actions as ledger
 from countmein.payments.actions.bank_compare import compare_bank
 from countmein.payments.actions.bank_left import note_own
+from countmein.payments.actions.claims import book_all
 from countmein.payments.bank.entries import Direction, Entry
 from countmein.payments.bank.matching import Act, Decision, Expected, Verdict, decide, match
 from countmein.payments.bank_models import BankEntry, EntryState
 from countmein.payments.models import Charge, ChargeState
+from countmein.payments.queries import parts_waiting
 from countmein.rules.awaiting import taken_until
 from countmein.rules.canonical import CodeRefused, lane_of_code
 from countmein.rules.money import Money
@@ -111,8 +112,6 @@ def noun(row: BankEntry) -> Entry:
         end_to_end_id="" if row.assigned else row.end_to_end_id,
         references=(row.assigned,) if row.assigned else tuple(row.references),
         text="" if row.assigned else row.text,
-        counterparty=row.counterparty,
-        counterparty_account=row.counterparty_account,
     )
 
 
@@ -148,13 +147,7 @@ def expected_of(charge: Charge) -> Expected:
 
 def waiting_parts(charges: Iterable[Charge]) -> list[BankEntry]:
     """The parts that have come for these charges and wait for the rest."""
-    return list(
-        BankEntry.objects.filter(
-            charge_id__in=[charge.id for charge in charges],
-            state=EntryState.QUEUED,
-            verdict=Verdict.PARTIAL,
-        )
-    )
+    return list(parts_waiting().filter(charge_id__in=[charge.id for charge in charges]))
 
 
 def _suggested(decisions: Sequence[Decision]) -> list[Decision]:
@@ -204,20 +197,7 @@ def pay(charges: Sequence[Charge], *, now: datetime) -> None:
         state=ChargeState.AWAITED,
     ).update(state=ChargeState.PAID, code="", remind_at=None)
     assert count == len(charges), "the charges were held, so nobody else can have moved them"
-    ledger.post_all(
-        (
-            ledger.Event(
-                lane=charge.lane,
-                campaign_id=charge.campaign_id,
-                about=charge.id,
-                parts=charge.parts,
-                currency=charge.currency,
-            )
-            for charge in charges
-        ),
-        kind="charge",
-        at=now,
-    )
+    book_all("charge", charges, at=now)
 
 
 def save(rows: Iterable[BankEntry]) -> None:

@@ -38,6 +38,7 @@ from countmein.payments.models import (
     Refund,
     RefundState,
 )
+from countmein.payments.parties import Known
 from countmein.rules.money import Money
 
 SLICE: Final = 500
@@ -61,13 +62,13 @@ class PayeeRefused(Exception):
     """The name or the account is not one that a bank would pay to."""
 
 
-def payee(name: str, iban: str) -> tuple[str, str]:
-    """Name and account as a bank carries them; two empty texts if a person must fill them in."""
+def payee(known: Known) -> Known:
+    """Name and account as a bank carries them; nobody if a person must fill them in."""
     try:
-        party = pain.Party(name=name[:70], iban=iban)
+        party = pain.Party(name=known.name[:70], iban=known.account)
     except (pain.OrderRefused, LettersRefused):
-        return "", ""
-    return party.name, party.iban
+        return Known()
+    return Known(name=party.name, account=party.iban)
 
 
 def to_gather() -> bool:
@@ -118,21 +119,19 @@ def _transfers(refunds: Sequence[Refund]) -> list[BankTransfer]:
     made = []
     for refund in refunds:
         came = origin.get(refund.charge_id)
-        name, iban = payee(came.counterparty, came.counterparty_account) if came else ("", "")
-        made.append(
-            BankTransfer(
-                kind=TransferKind.REFUND,
-                about_lane=refund.lane,
-                about_id=refund.id,
-                campaign_id=refund.campaign_id,
-                amount_minor=refund.amount_minor,
-                currency=refund.currency,
-                name=name,
-                iban=iban,
-                text=f"Refund {references[refund.charge_id]}",
-                created_at=now,
-            )
+        transfer = BankTransfer(
+            kind=TransferKind.REFUND,
+            about_lane=refund.lane,
+            about_id=refund.id,
+            campaign_id=refund.campaign_id,
+            amount_minor=refund.amount_minor,
+            currency=refund.currency,
+            text=f"Refund {references[refund.charge_id]}",
+            created_at=now,
         )
+        if came is not None:
+            transfer.keep_payee(payee(came.from_whom))
+        made.append(transfer)
     return made
 
 
@@ -142,24 +141,25 @@ def order_payout(payout: Payout) -> BankTransfer:
     From here on the payout is being sent: it is paid when the statement shows that it left. Raises
     PayeeRefused for an account or a name that no bank would pay to, or if it is sent already.
     """
-    name, iban = payee(payout.payee, payout.iban)
+    to = payee(Known(name=payout.payee, account=payout.iban))
     with transaction.atomic():
         hold_bank()
         sending = update(payout, was=PayoutState.ASKED, state=PayoutState.SENDING, due_at=None)
-        if not iban or not sending:
+        if not to.account or not sending:
             raise PayeeRefused
-        return BankTransfer.objects.create(
+        transfer = BankTransfer(
             kind=TransferKind.PAYOUT,
             about_lane=payout.lane,
             about_id=payout.id,
             campaign_id=payout.campaign_id,
             amount_minor=payout.amount_minor,
             currency=payout.currency,
-            name=name,
-            iban=iban,
             text=_text(payout.purpose),
             created_at=site_now(),
         )
+        transfer.keep_payee(to)
+        transfer.save(force_insert=True)
+        return transfer
 
 
 def recall_payouts(campaign_ids: Collection[uuid.UUID]) -> None:
@@ -216,19 +216,19 @@ def fill_in(transfer_id: uuid.UUID, *, name: str, iban: str) -> BankTransfer:
 
     Raises PayeeRefused, also for a transfer that needs nothing.
     """
-    name, iban = payee(name.strip(), iban)
+    to = payee(Known(name=name.strip(), account=iban))
     with transaction.atomic():
         hold_bank()
         row = BankTransfer.objects.filter(id=transfer_id).first()
-        if row is None or not iban:
+        if row is None or not to.account:
             raise PayeeRefused
-        if row.state == TransferState.DUE and not row.iban:
-            row.name, row.iban = name, iban
-            row.save(update_fields=["name", "iban"])
+        if row.state == TransferState.DUE and not row.to_whom.account:
+            row.keep_payee(to)
+            row.save(update_fields=["payee"])
             return row
         if row.state not in _PAYABLE_ANEW[TransferKind(row.kind)] or _is_live(row):
             raise PayeeRefused
-        return _anew(row, name=name, iban=iban)
+        return _anew(row, to=to)
 
 
 def _is_live(row: BankTransfer) -> bool:
@@ -237,25 +237,26 @@ def _is_live(row: BankTransfer) -> bool:
     ).exists()
 
 
-def _anew(row: BankTransfer, *, name: str, iban: str) -> BankTransfer:
+def _anew(row: BankTransfer, *, to: Known) -> BankTransfer:
     """Another transfer for the same cause, under an id of its own."""
     about_id = row.about_id
     if row.kind == TransferKind.REFUND and row.state == TransferState.CAME_BACK:
         about_id = _refund_anew(row)
     elif row.kind == TransferKind.REFUND and not _is_owed(row):
         raise PayeeRefused
-    return BankTransfer.objects.create(
+    transfer = BankTransfer(
         kind=row.kind,
         about_lane=row.about_lane,
         about_id=about_id,
         campaign_id=row.campaign_id,
         amount_minor=row.amount_minor,
         currency=row.currency,
-        name=name,
-        iban=iban,
         text=row.text,
         created_at=site_now(),
     )
+    transfer.keep_payee(to)
+    transfer.save(force_insert=True)
+    return transfer
 
 
 def _is_owed(row: BankTransfer) -> bool:
@@ -288,10 +289,12 @@ def make_order(*, by: Organiser | None = None) -> BankOrder:
     with transaction.atomic():
         hold_bank()
         rows = list(
-            BankTransfer.objects.filter(state=TransferState.DUE, currency=_CURRENCY)
-            .exclude(iban="")
-            .order_by("id")[:_TRANSFERS_AT_MOST]
+            BankTransfer.objects.filter(
+                state=TransferState.DUE, currency=_CURRENCY, payee__isnull=False
+            ).order_by("id")[:_TRANSFERS_AT_MOST]
         )
+        # One whose key is gone cannot be paid: it stays, and the log says so.
+        rows = [row for row in rows if row.to_whom.account]
         if not rows:
             raise OrderImpossible
         order = BankOrder.objects.create(
@@ -313,7 +316,13 @@ def make_order(*, by: Organiser | None = None) -> BankOrder:
 
 
 def order_bytes(order: BankOrder) -> bytes:
-    """The file for the bank: the same bytes each time."""
+    """The file for the bank: the same bytes each time, as long as its payees are known.
+
+    Raises OrderImpossible once one of them has been forgotten.
+    """
+    rows = [(row, row.to_whom) for row in order.transfers.order_by("id")]
+    if not all(to.account for _row, to in rows):
+        raise OrderImpossible
     return pain.order(
         message_id=order.message_id,
         created_at=order.created_at,
@@ -322,11 +331,11 @@ def order_bytes(order: BankOrder) -> bytes:
         transfers=[
             pain.Transfer(
                 id=row.end_to_end_id,
-                to=pain.Party(name=row.name, iban=row.iban),
+                to=pain.Party(name=to.name, iban=to.account),
                 amount=Money(amount_minor=row.amount_minor, currency=row.currency),
                 text=row.text,
             )
-            for row in order.transfers.order_by("id")
+            for row, to in rows
         ],
     )
 

@@ -33,6 +33,7 @@ from countmein.payments.bank_models import (
     TransferState,
 )
 from countmein.payments.models import Charge, ChargeState, Refund, RefundState
+from countmein.payments.parties import Known
 from countmein.rules.remittance import ReferenceRefused, reference_text
 
 #: These are about money that a charge still waits for: they are not closed by a note.
@@ -158,18 +159,19 @@ def taken_back(entry_id: uuid.UUID, *, reference: str, by: Organiser) -> BankEnt
         )
         refund.save(force_insert=True)
         book("refund", refund)
-        BankTransfer.objects.create(
+        transfer = BankTransfer(
             kind=TransferKind.REFUND,
             about_lane=refund.lane,
             about_id=refund.id,
             campaign_id=refund.campaign_id,
             amount_minor=row.amount_minor,
             currency=row.currency,
-            name=row.counterparty[:70],
             state=TransferState.DONE,
             created_at=now,
             entry_id=row.id,
         )
+        transfer.keep_payee(Known(name=row.from_whom.name[:70]))
+        transfer.save(force_insert=True)
         row.charge_lane, row.charge_id, row.campaign_id = charge.lane, charge.id, charge.campaign_id
         row.state, row.decided_at, row.decided_by = EntryState.LEFT, now, by
         save([row])
@@ -228,17 +230,16 @@ def _charge_of(row: BankEntry) -> Charge:
 def _return(row: BankEntry, amount_minor: int, by: Organiser) -> None:
     """Have so much of an entry go back; what it was about keeps nothing of that part."""
     now = site_now()
-    name, iban = payee(row.counterparty, row.counterparty_account)
-    BankTransfer.objects.create(
+    transfer = BankTransfer(
         kind=TransferKind.RETURN,
         about_id=row.id,
         campaign_id=row.campaign_id,
         amount_minor=amount_minor,
         currency=row.currency,
-        name=name,
-        iban=iban,
         text="Returned",
         created_at=now,
     )
+    transfer.keep_payee(payee(row.from_whom))
+    transfer.save(force_insert=True)
     row.state, row.decided_at, row.decided_by = EntryState.RETURNING, now, by
     save([row])

@@ -1,7 +1,6 @@
-"""Claiming what is due, writing each outside call down before and after it is made, and booking.
+"""Claiming what is due, at the provider's pace, and booking what came of it.
 
-Every outside call is an intent row before it and a result row after it, and never inside a
-transaction; who dies holding a claim loses it.
+Who dies holding a claim loses it. How the calls are written down is in `tries`.
 """
 
 from __future__ import annotations
@@ -12,17 +11,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection, connections, transaction
 
-from countmein.base.clock import real_now, site_now
-from countmein.base.ids import uuid7
+from countmein.base.clock import site_now
 from countmein.ledger import actions as ledger
-from countmein.payments.models import Attempt, Charge, Dispute, Outcome, Payout, Refund
-from countmein.payments.providers import Outcome as ProviderOutcome
-from countmein.payments.providers import Result
+from countmein.payments.models import Charge, Dispute, Refund
 
 #: How long an unknown outcome rests before we ask the provider what became of it.
 UNKNOWN_RESTS = timedelta(seconds=2)
@@ -30,10 +26,9 @@ UNKNOWN_RESTS = timedelta(seconds=2)
 CLAIM_LASTS = timedelta(seconds=30)
 BATCH = 100
 THREADS = 8
-#: A batch is no more than the provider lets us do in this time, well within the claim.
-_BATCH_SECONDS = 10
-#: How a try stands of which nobody knows yet what came of it.
-OPEN_TRY: Final = (Outcome.STARTED, Outcome.UNKNOWN)
+#: A batch is no more than the provider lets us do in this time: one waits while another is made,
+#: and both have to end well within their claims.
+_BATCH_SECONDS = 5
 #: A job's turn: long enough to be worth its start, short enough to stop for in good order.
 TURN_SECONDS = 20.0
 
@@ -63,18 +58,6 @@ def turn(model: Any, one: Callable[[Any], None]) -> None:
     ends = time.monotonic() + TURN_SECONDS
     while time.monotonic() < ends and (keys := claim(model, None)):
         _in_threads(one, model.objects.filter(pk__in=keys))
-
-
-def paced_turn(model: Any, one: Callable[[Any], None]) -> None:
-    """The same within the provider's allowance, for calls that it counts."""
-    pace = allowance()
-
-    def paced(row: Any) -> None:
-        pace.wait()
-        one(row)
-
-    for rows in paced_batches(model):
-        _in_threads(paced, rows)
 
 
 def allowance() -> Pace:
@@ -144,97 +127,13 @@ def update(row: Any, *, was: str, **fields: Any) -> bool:
     return bool(type(row).objects.filter(lane=row.lane, id=row.id, state=was).update(**fields))
 
 
-def begin(
-    row: Charge | Refund | Payout, *, was: str = "doing", **facts: Any
-) -> tuple[Attempt | None, bool]:
-    """Write down the try before it is made, and tell whether it is a new one.
-
-    An earlier try without an answer is taken up again under its own number, so its key stays the
-    same and the provider can recognise it. None if the row is no longer claimed.
-    """
-    with transaction.atomic():
-        held = type(row).objects.filter(lane=row.lane, id=row.id, state=was)
-        if not held.select_for_update().exists():
-            return None, False
-        if (open_try := open_attempt(row)) is not None:
-            return open_try, False
-        attempt = Attempt(
-            lane=row.lane,
-            id=uuid7(),
-            campaign_id=row.campaign_id,
-            about_id=row.id,
-            number=row.attempt + 1,
-            started_at=real_now(),
-            **facts,
-        )
-        attempt.save(force_insert=True)
-        held.update(attempt=attempt.number)
-        return attempt, True
-
-
-def open_attempt(row: Charge | Refund | Payout) -> Attempt | None:
-    """The last try, if nobody knows yet what came of it."""
-    return Attempt.objects.filter(
-        lane=row.lane,
-        about_id=row.id,
-        number=row.attempt,
-        outcome__in=OPEN_TRY,
-    ).first()
-
-
-def close(attempt: Attempt, result: Result) -> None:
-    """Write down what came of a try."""
-    Attempt.objects.filter(lane=attempt.lane, id=attempt.id).update(
-        outcome=outcome_of(result), code=result.code, finished_at=real_now()
-    )
-
-
-def outcome_of(result: Result) -> Outcome:
-    """What is written of a try; one that may still come to something stays open under its key."""
-    unclear = Outcome.REFUSED if result.needs_new_key else Outcome.UNKNOWN
-    return {
-        ProviderOutcome.DONE: Outcome.DONE,
-        ProviderOutcome.REFUSED: Outcome.REFUSED,
-    }.get(result.outcome, unclear)
-
-
-def is_news(row: Charge | Refund | Payout, attempt: Attempt, result: Result) -> bool:
-    """Whether an answer still says something. Call in the transaction that records it.
-
-    A worker that slept through its claim may come with an old answer, after another one has had it
-    and gone on to the next try; a no would call off what that one is just doing. That something
-    was done always counts: it is found under the row's own reference, whichever try did it.
-    """
-    tries = Attempt.objects.filter(lane=row.lane, about_id=row.id, outcome__in=OPEN_TRY)
-    held = set(tries.order_by("id").select_for_update().values_list("id", flat=True))
-    if result.outcome == ProviderOutcome.DONE:
-        tries.filter(id__in=held - {attempt.id}).update(
-            outcome=Outcome.REFUSED, code="done_otherwise", finished_at=real_now()
-        )
-        return True
-    return attempt.id in held
-
-
-def rest(row: Charge | Refund, result: Result, *, until: datetime) -> None:
-    """Neither done nor refused: stay claimed, and ask again what became of it."""
-    update(row, was="doing", due_at=until, code=result.code)
-
-
 def book(kind: str, row: Charge | Refund | Dispute) -> None:
     """Enter in the books what became of a row; call in the transaction that records it."""
-    ledger.post(
-        lane=row.lane,
-        campaign_id=row.campaign_id,
-        kind=kind,
-        about=row.id,
-        parts=row.parts,
-        currency=row.currency,
-        at=site_now(),
-    )
+    book_all(kind, [row], at=site_now())
 
 
-def book_all(kind: str, rows: Iterable[Refund], *, at: datetime) -> None:
-    """The same for many, in a constant number of statements."""
+def book_all(kind: str, rows: Iterable[Charge | Refund | Dispute], *, at: datetime) -> None:
+    """The same for many, in one statement."""
     events = (
         ledger.Event(
             lane=row.lane,

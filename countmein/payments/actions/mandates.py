@@ -47,9 +47,16 @@ def write_consents(rows: Sequence[Consent]) -> None:
 
 def consent_of(*, lane: int, pledge_id: uuid.UUID) -> Consent | None:
     """What the member allowed last."""
-    found = Consent.objects.filter(lane=lane, pledge_id=pledge_id).order_by("-id").first()
-    assert found is None or isinstance(found, Consent)
-    return found
+    return consents_of(lanes={lane}, pledge_ids=[pledge_id]).get(pledge_id)
+
+
+def consents_of(
+    *, lanes: Iterable[int], pledge_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, Consent]:
+    """What the members of these pledges allowed last, by pledge."""
+    found = Consent.objects.filter(lane__in=set(lanes), pledge_id__in=list(pledge_ids))
+    latest = found.order_by("lane", "pledge_id", "-id").distinct("lane", "pledge_id")
+    return {consent.pledge_id: consent for consent in latest}
 
 
 def forget_mandates(*, lane: int, pledge_ids: Iterable[uuid.UUID]) -> None:

@@ -8,15 +8,9 @@ from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import job
-from countmein.payments.actions.claims import (
-    UNKNOWN_RESTS,
-    begin,
-    close,
-    is_news,
-    turn,
-    update,
-)
+from countmein.payments.actions.claims import UNKNOWN_RESTS, turn, update
 from countmein.payments.actions.payouts import came_back, paid
+from countmein.payments.actions.tries import Answered, Try, begin, close, news_of
 from countmein.payments.models import Attempt, Payout, PayoutKind, PayoutState, ProviderLine
 from countmein.payments.providers import PROVIDERS, LineKind, TransferResult
 from countmein.payments.providers import Outcome as ProviderOutcome
@@ -32,25 +26,29 @@ def pay_due() -> None:
 
 
 def _one_payout(payout: Payout) -> None:
-    attempt, is_new = begin(payout, was=PayoutState.SENDING)
-    if attempt is None:
-        return
-    provider, reference = PROVIDERS["stripe"], str(payout.id)
-    result = (
-        None
-        if is_new
-        else provider.find_transfer(account_id=payout.destination, reference=reference)
+    with transaction.atomic():
+        tries = begin([payout], on={payout.id: None}, was=PayoutState.SENDING)
+    for tried in tries:
+        _record(Answered(tried=tried, result=_ask(tried)))
+
+
+def _ask(tried: Try[Payout, None]) -> TransferResult:
+    """See what came of a try without an answer; one that is new or never arrived is made.
+
+    It is made under its own key, so the provider does it once however often it is repeated.
+    """
+    provider, payout, reference = PROVIDERS["stripe"], tried.row, str(tried.row.id)
+    if not tried.is_new:
+        found = provider.find_transfer(account_id=payout.destination, reference=reference)
+        if found is not None:
+            return found
+    return provider.transfer(
+        account_id=payout.destination,
+        amount_minor=payout.amount_minor,
+        currency=payout.currency,
+        reference=reference,
+        key=key_of(payout, tried.attempt),
     )
-    if result is None:
-        # A try that never arrived is repeated under its own key, so the provider does it once.
-        result = provider.transfer(
-            account_id=payout.destination,
-            amount_minor=payout.amount_minor,
-            currency=payout.currency,
-            reference=reference,
-            key=key_of(payout, attempt),
-        )
-    _record(payout, attempt, result)
 
 
 def key_of(payout: Payout, attempt: Attempt) -> str:
@@ -58,13 +56,13 @@ def key_of(payout: Payout, attempt: Attempt) -> str:
     return f"payout:{payout.id}:attempt:{attempt.number}"
 
 
-def _record(payout: Payout, attempt: Attempt, result: TransferResult) -> None:
+def _record(answer: Answered[Payout, None, TransferResult]) -> None:
     """Record what came of a try; the money and its entry in the books commit together."""
-    now = site_now()
+    now, payout, result = site_now(), answer.tried.row, answer.result
     with transaction.atomic():
-        if not is_news(payout, attempt, result):
+        if not news_of([answer]):
             return
-        close(attempt, result)
+        close([answer])
         if result.outcome == ProviderOutcome.DONE:
             paid(payout, reference=result.transfer_id)
         elif result.outcome == ProviderOutcome.REFUSED:

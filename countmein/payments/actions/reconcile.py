@@ -17,9 +17,10 @@ from django.db import connection, transaction
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import job
+from countmein.base.nights import next_night
 from countmein.members.models import Organiser
 from countmein.payments.actions.disputes import look
-from countmein.payments.actions.statement import begin_statement, next_night, read_lines
+from countmein.payments.actions.statement import NIGHT_HOUR, begin_statement, read_lines
 from countmein.payments.models import Discrepancy, DiscrepancyKind, Statement
 from countmein.payments.providers import PROVIDERS, LookUpFailed
 
@@ -160,7 +161,7 @@ def compare() -> None:
             log.warning("nothing could be compared: %s", failed)
             continue
         reconcile(provider)
-        _due_again(statement, next_night(site_now()))
+        _due_again(statement, next_night(site_now(), hour=NIGHT_HOUR))
 
 
 def _due_again(statement: Statement, at: datetime) -> None:

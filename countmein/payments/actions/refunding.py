@@ -8,20 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
-from countmein.payments.actions.batches import (
-    Answered,
-    Calls,
-    Try,
-    among,
-    begin_all,
-    close_all,
-    news_of,
-    open_attempts,
-)
 from countmein.payments.actions.claims import (
     UNKNOWN_RESTS,
     allowance,
@@ -31,6 +21,17 @@ from countmein.payments.actions.claims import (
     update,
 )
 from countmein.payments.actions.disputes import look_soon
+from countmein.payments.actions.tries import (
+    Answered,
+    Calls,
+    Try,
+    among,
+    begin,
+    close,
+    news_of,
+    open_tries,
+    set_each,
+)
 from countmein.payments.models import (
     BANK,
     Charge,
@@ -54,11 +55,10 @@ _DISPUTED = "charge_disputed"
 def refund_due() -> None:
     """Give back the refunds that are due, a batch at a time, paced like the charges."""
     with Calls(allowance()) as calls:
-        for refunds in paced_batches(Refund):
-            calls.of(_begin(refunds), _ask, _record)
+        calls.of(map(_begin, paced_batches(Refund)), _ask, _record)
 
 
-def _begin(refunds: Sequence[Refund]) -> list[Try]:
+def _begin(refunds: Sequence[Refund]) -> list[Try[Refund, Charge]]:
     """Write down the tries that are made now; a refund whose charge is disputed is left alone.
 
     The charges are held meanwhile, so that a dispute's end cannot slip in between. A try without an
@@ -70,9 +70,10 @@ def _begin(refunds: Sequence[Refund]) -> list[Try]:
             id__in=[refund.charge_id for refund in refunds],
         )
         charges = {row.id: row for row in rows.order_by("lane", "id").select_for_update()}
-        begun = open_attempts(refunds)
+        begun = open_tries(refunds)
         disputed = _leave_disputed([refund for refund in refunds if refund.id not in begun])
-        return begin_all([row for row in refunds if row.id not in disputed], charges)
+        left = [row for row in refunds if row.id not in disputed]
+        return begin(left, on={row.id: charges[row.charge_id] for row in left})
 
 
 def _leave_disputed(refunds: Sequence[Refund]) -> set[uuid.UUID]:
@@ -102,13 +103,13 @@ def _move(refunds: Sequence[Refund], **fields: Any) -> None:
         Refund.objects.filter(**among(refunds), state=RefundState.DOING).update(**fields)
 
 
-def _ask(tried: Try) -> RefundResult:
+def _ask(tried: Try[Refund, Charge]) -> RefundResult:
     """See what came of a try without an answer; one that is new or never arrived is made.
 
     It is made under its own key, so the provider does it once however often it is repeated.
     """
     provider, refund, reference = PROVIDERS["stripe"], tried.row, str(tried.row.id)
-    charge_id = tried.charge.provider_charge_id
+    charge_id = tried.on.provider_charge_id
     if not tried.is_new:
         found = provider.find_refund(charge_id=charge_id, reference=reference)
         if found is not None:
@@ -122,11 +123,11 @@ def _ask(tried: Try) -> RefundResult:
     )
 
 
-def _record(answers: Sequence[Answered[RefundResult]]) -> None:
+def _record(answers: Sequence[Answered[Refund, Charge, RefundResult]]) -> None:
     """Record what came of these tries; the money and its entries in the books commit together."""
     with transaction.atomic():
         answers = news_of(answers)
-        close_all(answers)
+        close(answers)
         _book_done([each for each in answers if each.result.outcome == ProviderOutcome.DONE])
         alike = defaultdict[tuple[str, bool, str], list[Refund]](list)
         for each in answers:
@@ -150,21 +151,12 @@ def _after(outcome: str, code: str, *, is_permanent: bool) -> dict[str, Any]:
     return {"due_at": site_now() + _UNCOVERED_RESTS, "code": code}
 
 
-def _book_done(answers: Sequence[Answered[RefundResult]]) -> None:
+def _book_done(answers: Sequence[Answered[Refund, Charge, RefundResult]]) -> None:
     """Those that were made; who recorded one first has booked it."""
-    refunds = {each.tried.row.id: each.tried.row for each in answers}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE payments_refund r SET state = 'done', provider_refund_id = made.reference
-               FROM unnest(%s::int[], %s::uuid[], %s::text[]) AS made (lane, id, reference)
-               WHERE r.lane = made.lane AND r.id = made.id AND r.state = 'doing' RETURNING r.id""",
-            [
-                [row.lane for row in refunds.values()],
-                list(refunds),
-                [each.result.refund_id for each in answers],
-            ],
-        )
-        done = [refunds[id] for (id,) in cursor.fetchall()]
+    for each in answers:
+        each.tried.row.state = RefundState.DONE
+        each.tried.row.provider_refund_id = each.result.refund_id
+    done = set_each([each.tried.row for each in answers], "state", "provider_refund_id")
     book_all("refund", done, at=site_now())
 
 

@@ -18,6 +18,7 @@ from django.db.models import Min
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.jobs import job
+from countmein.base.nights import next_night
 from countmein.ledger import actions as ledger
 from countmein.payments.actions.paying import take_back_payouts
 from countmein.payments.actions.refunding import take_back
@@ -31,7 +32,7 @@ _FAILED_RESTS = timedelta(minutes=1)
 #: Lines may appear a little late, and the provider's clock may be a little behind ours.
 OVERLAP = timedelta(minutes=5)
 #: The site's night, when books and statement are compared.
-_NIGHT_HOUR = 3
+NIGHT_HOUR = 3
 _BATCH = 100
 
 
@@ -47,16 +48,10 @@ def begin_statement(provider: str = "stripe") -> Statement:
             "since": began_at,
             "lines_due_at": now + _EVERY,
             "disputes_due_at": site + timedelta(hours=1),
-            "compare_due_at": next_night(site),
+            "compare_due_at": next_night(site, hour=NIGHT_HOUR),
         },
     )
     return statement
-
-
-def next_night(now: datetime) -> datetime:
-    """The next three o'clock by the site's clock, in UTC."""
-    night = now.replace(hour=_NIGHT_HOUR, minute=0, second=0, microsecond=0)
-    return night if night > now else night + timedelta(days=1)
 
 
 def read_soon() -> None:

@@ -45,6 +45,7 @@ from countmein.payments.providers.stripe_answers import (
     result_of,
 )
 from countmein.payments.providers.stripe_tables import LEAST_MINOR, NotInUnits, step_minor, to_units
+from countmein.payments.providers.stripe_wire import wire
 from countmein.rules.money import Money
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -52,12 +53,11 @@ TIMEOUT_SECONDS: Final = 10.0
 
 @lru_cache(maxsize=4)
 def _client(api_key: str, api_base: str, timeout_seconds: float) -> stripe.StripeClient:
-    # The SDK keeps one connection a thread. It must not retry by itself: what becomes of a
-    # call is ours to write down first.
+    # It must not retry by itself: what becomes of a call is ours to write down first.
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": api_base or stripe.DEFAULT_API_BASE},
-        http_client=stripe.RequestsClient(timeout=timeout_seconds),
+        http_client=wire(timeout_seconds=timeout_seconds),
         max_network_retries=0,
     )
 

@@ -196,6 +196,13 @@ def order_file(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Return the order as the file for the bank, the same each time."""
     owner_of(request)
     order = get_object_or_404(BankOrder, id=id)
-    answer = HttpResponse(order_bytes(order), content_type="application/xml")
+    try:
+        file = order_bytes(order)
+    except OrderImpossible:
+        messages.error(
+            request, gettext("To whom this order paid has been forgotten: there is no file of it.")
+        )
+        return redirect(_HOME)
+    answer = HttpResponse(file, content_type="application/xml")
     answer["Content-Disposition"] = f'attachment; filename="{order.message_id}.xml"'
     return answer

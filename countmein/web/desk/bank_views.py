@@ -56,7 +56,7 @@ def desk_view(asked: QueryDict) -> dict[str, Any]:
     queued = BankEntry.objects.filter(state=EntryState.QUEUED).order_by("imported_at", "id")
     to_do, parts = queued.exclude(verdict=Verdict.PARTIAL), queued.filter(verdict=Verdict.PARTIAL)
     account, last = own_account(), BankStatement.objects.order_by("-imported_at").first()
-    ready = BankTransfer.objects.filter(state=TransferState.DUE).exclude(iban="")
+    ready = BankTransfer.objects.filter(state=TransferState.DUE, payee__isnull=False)
     totals = ready.aggregate(count=Count("id"), sum=Sum("amount_minor"))
     awaited = Charge.objects.all_lanes().filter(state=ChargeState.AWAITED)
     return {
@@ -92,7 +92,7 @@ def _rows(entries: Iterable[BankEntry]) -> list[dict[str, Any]]:
 
 
 def _entry(row: BankEntry, campaign: Any, charge: Charge | None) -> dict[str, Any]:
-    is_credit = row.direction == Direction.CREDIT
+    is_credit, payer = row.direction == Direction.CREDIT, row.from_whom
     return {
         "id": row.id,
         "why": _VERDICTS.get(row.verdict, row.verdict),
@@ -100,8 +100,8 @@ def _entry(row: BankEntry, campaign: Any, charge: Charge | None) -> dict[str, An
         "excess": wording.money_text(row.excess_minor, row.currency),
         "booked_on": row.booked_on,
         "imported_at": row.imported_at,
-        "payer": row.counterparty or gettext("not told"),
-        "account": masked(row.counterparty_account),
+        "payer": payer.name or gettext("not told"),
+        "account": masked(payer.account),
         "text": " ".join([*row.references, row.text]),
         "candidates": [printed(reference) for reference in row.candidates],
         "campaign": campaign,
@@ -123,13 +123,13 @@ def _lacking() -> Any:
     # A refund that was called off is paid no more.
     called_off = Refund.objects.all_lanes().filter(state=RefundState.MOOT)
     stopped = BankTransfer.objects.filter(
-        Q(state=TransferState.DUE, iban="")
+        Q(state=TransferState.DUE, payee=None)
         # A payout that was rejected waits at the desk for payouts again.
         | Q(state=TransferState.REJECTED) & ~Q(kind=TransferKind.PAYOUT)
         | Q(state=TransferState.CAME_BACK, kind=TransferKind.RETURN)
         | Q(state=TransferState.CAME_BACK, about_id__in=stuck.values("id"))
     )
-    live = BankTransfer.objects.filter(state__in=TRANSFER_LIVE).exclude(iban="")
+    live = BankTransfer.objects.filter(state__in=TRANSFER_LIVE, payee__isnull=False)
     return (
         stopped.exclude(about_id__in=live.values("about_id"))
         .exclude(about_id__in=called_off.values("id"))
@@ -142,12 +142,13 @@ def _transfer(row: BankTransfer) -> dict[str, Any]:
         TransferState.REJECTED: gettext("The bank rejected it."),
         TransferState.CAME_BACK: gettext("It came back."),
     }
+    to = row.to_whom
     return {
         "id": row.id,
         "kind": _KINDS[TransferKind(row.kind)],
         "amount": wording.money_text(row.amount_minor, row.currency),
-        "name": row.name,
-        "account": masked(row.iban),
+        "name": to.name,
+        "account": masked(to.account),
         "why": said.get(TransferState(row.state), gettext("The bank did not tell from whom.")),
         "code": f"{row.code} {row.words}".strip(),
     }

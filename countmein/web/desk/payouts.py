@@ -21,6 +21,7 @@ from countmein.campaigns.actions.pay_supplier import mark_paid, mark_returned, m
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.payout_letters import freeze_path
 from countmein.members.models import Organiser
+from countmein.payments.bank.account import masked
 from countmein.payments.models import Freeze, Payout, PayoutKind, PayoutState
 from countmein.web.desk.money import owner_of
 from countmein.web.desk.pages import page_of
@@ -123,6 +124,8 @@ def _page(
         "asker": asker,
         "freeze_path": freeze_path(campaign.id, site_now()),
         "approvals": approvals,
+        # Whoever agrees compares it with the invoice; after that its end is enough.
+        "iban": payout.iban if payout.state == PayoutState.ASKED else masked(payout.iban),
         "may_order": may_be_ordered(payout),
         "may_approve": payout.state == PayoutState.ASKED
         and owner.id != payout.asked_by_id

@@ -22,7 +22,7 @@ from countmein.campaigns.terms import Fault
 from countmein.rules.money import EXPONENT_OF, decimal_text
 from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled, amount_field, without_blanks
-from countmein.web.organise import payout_form
+from countmein.web.organise import payout_form, plan_form
 from countmein.web.templatetags.words import locale
 
 
@@ -79,8 +79,6 @@ TEMPLATES: Final[dict[str, Template]] = {
 }
 ALL_KINDS: Final = ("money", "purchase", "signature", "presence", "call", "hours")
 TARGET: Final = ("name", "ask", "email", "phone", "script")
-#: So many plans the form offers; a program may state more.
-PLANS: Final = (1, 2, 3)
 _PLAIN: Final = ("title", "story", "venue", "hours", "timezone", "latch", "confirm", "shortfall")
 #: Which field of the form filled which part of the body.
 _FIELDS: Final = {
@@ -103,9 +101,7 @@ _FIELDS: Final = {
     "ends_at": "ends_at",
     "venue": "venue",
     "hours": "hours",
-    "plan_b": "plan_1_title",
-    **{f"plan_b.plans[{n - 1}]": f"plan_{n}_title" for n in PLANS},
-    **{f"plan_b.plans[{n - 1}].cost_minor": f"plan_{n}_cost" for n in PLANS},
+    **plan_form.FIELDS,
     **payout_form.FIELDS,
     "transfer_days": "transfer_days",
 }
@@ -146,7 +142,7 @@ def body_of(form: Filled, *, kept: Mapping[str, Any] | None = None) -> CampaignB
         "unit_price_minor": _optional_money(form, "unit_price", currency),
         "starts_at": _optional_instant(form, "starts_at", zone),
         "ends_at": _optional_instant(form, "ends_at", zone),
-        "plan_b": _plan_b(form, currency, kept),
+        "plan_b": plan_form.plan_b_of(form, currency, kept),
         "payout": payout_form.payout_of(form, zone),
         "transfer_days": form.whole("transfer_days") if form.said("transfer_days") else None,
     }
@@ -191,7 +187,7 @@ def filled_of(campaign: Campaign, *, story: str) -> Filled:
     }
     if campaign.unit_price_minor:
         values["unit_price"] = decimal_text(campaign.unit_price_minor, currency)
-    values |= _plan_fields(campaign.plan_b, currency)
+    values |= plan_form.fields_of(campaign.plan_b, currency)
     if campaign.transfer_days:
         values["transfer_days"] = str(campaign.transfer_days)
     return Filled(values=values, ticked={"kinds": list(campaign.kinds)})
@@ -261,53 +257,6 @@ def _rule_fields(rule: Any, currency: str) -> dict[str, str]:
             return by_hand
         fields |= new
     return fields
-
-
-def _plan_b(form: Filled, currency: str, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Build the plans from their fields; what the form cannot say stays as the draft has it."""
-    if form.said("plans_kept") and kept:
-        return dict(kept)
-    plans = []
-    for n in PLANS:
-        title, cost = form.said(f"plan_{n}_title"), form.said(f"plan_{n}_cost")
-        if cost and not title:
-            form.blame(f"plan_{n}_title", gettext("Say what is done then."))
-        if title:
-            cost_minor = form.minor(f"plan_{n}_cost", currency) if cost and currency else None
-            plans.append({"title": title, "cost_minor": cost_minor})
-    if not plans:
-        return None
-    others = {key: value for key, value in (kept or {}).items() if key != "plans"}
-    return {**others, "plans": plans}
-
-
-def _plan_fields(plan_b: Mapping[str, Any] | None, currency: str) -> dict[str, str]:
-    """Fill the fields of the plans, or say that the form cannot show them."""
-    plans = plan_b["plans"] if plan_b else []
-    if len(plans) > len(PLANS) or any(plan["rule"] or plan["text"] for plan in plans):
-        return {"plans_kept": "1"}
-    fields = {}
-    for n, plan in enumerate(plans, start=1):
-        fields[f"plan_{n}_title"] = plan["title"]
-        if plan["cost_minor"] is not None:
-            fields[f"plan_{n}_cost"] = decimal_text(plan["cost_minor"], currency)
-    return fields
-
-
-def plan_rows(form: Filled) -> list[dict[str, str]]:
-    """The plans as the form shows them: a title and a cost each."""
-    return [
-        {
-            "title": f"plan_{n}_title",
-            "cost": f"plan_{n}_cost",
-            "title_value": form.values.get(f"plan_{n}_title", ""),
-            "cost_value": form.values.get(f"plan_{n}_cost", ""),
-            "title_fault": form.faults.get(f"plan_{n}_title", ""),
-            "cost_fault": form.faults.get(f"plan_{n}_cost", ""),
-            "label": gettext("Plan %(n)s") % {"n": n},
-        }
-        for n in PLANS
-    ]
 
 
 def _per_kind(form: Filled, name: str, kinds: Sequence[str], currency: str) -> dict[str, int]:

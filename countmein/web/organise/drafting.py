@@ -26,7 +26,7 @@ from countmein.web.fault_words import fault_words
 from countmein.web.forms import Filled
 from countmein.web.languages import spoken
 from countmein.web.meter import bars
-from countmein.web.organise import campaign_form, payout_form
+from countmein.web.organise import campaign_form, payout_form, plan_form
 from countmein.web.templatetags.words import kind_act
 
 
@@ -199,10 +199,8 @@ def _form_page(
         or bool({"presence", "hours"} & set(ticked)),
         "opens_target": _opens(form, *(f"target_{name}" for name in campaign_form.TARGET), "hours")
         or bool({"signature", "call"} & set(ticked)),
-        "plans": campaign_form.plan_rows(form),
-        "opens_plans": form.said("plans_kept")
-        or any(name.startswith("plan_") for name in form.faults)
-        or any(form.said(f"plan_{n}_title") for n in campaign_form.PLANS),
+        "plans": plan_form.rows_of(form),
+        "opens_plans": plan_form.opens(form),
         "timezones": campaign_form.timezones(),
         "currencies": campaign_form.currencies(),
     }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_safe
 
 from countmein.base.clock import site_now
@@ -16,14 +17,17 @@ from countmein.campaigns import queries, wording
 from countmein.campaigns.models import Campaign
 from countmein.web.meter import bars, nearness
 from countmein.web.payout_words import public_payments
-from countmein.web.public.page import campaign_page, live_part
+from countmein.web.public.page import campaign_page, live_part, unlock_text
 from countmein.web.public.pledging import campaign_or_404
 from countmein.web.shared import shared
+from countmein.web.templatetags.words import number
 
 _ON_A_PAGE: Final = 24
 #: The welcome looks through so many open campaigns for those nearest to tipping.
 _LOOKED_THROUGH: Final = 100
 _ON_THE_WELCOME: Final = 6
+#: So few more people are worth a word on a card.
+_NEARLY: Final = 5
 #: The dots of the welcome's picture: those in above the line, one on its way, those waiting.
 _CROWD: Final = tuple(
     {"look": look, "x": 26 + 36 * column, "y": y}
@@ -65,10 +69,14 @@ def campaigns(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state not in dict(filters):
         raise Http404
+    words = request.GET.get("q", "").replace("\0", " ").strip()[:100]
+    after = request.GET.get("after") or None
     views, following = queries.open_list(
-        state=state or None, after=request.GET.get("after") or None, limit=_ON_A_PAGE
+        state=state or None, after=after, limit=_ON_A_PAGE, words=words
     )
     context = {
+        "words": words,
+        "query": urlencode({"q": words}) if words else "",
         "campaigns": [_card(view) for view in views],
         "filters": filters,
         "state": state,
@@ -151,4 +159,23 @@ def _entry_row(entry: dict[str, Any]) -> dict[str, str | datetime]:
 
 def _card(view: dict[str, Any]) -> dict[str, Any]:
     found = bars(view["rule"], view["tally"], currency=view["currency"] or "")
-    return {"view": view, "language": view["language"], "bars": found, "nearness": nearness(found)}
+    return {
+        "view": view,
+        "language": view["language"],
+        "bars": found,
+        "nearness": nearness(found),
+        "near_text": _near_text(view),
+    }
+
+
+def _near_text(view: dict[str, Any]) -> str:
+    """What would make somebody join this very one; empty unless little is missing."""
+    if view["state"] != "open":
+        return ""
+    if view["unlock"] and view["unlock"]["more_people"] == 1:
+        return unlock_text(view["unlock"])
+    missing = [gap["people"] for gap in view["missing"] if "people" in gap]
+    if len(view["missing"]) == 1 and missing and missing[0] <= _NEARLY:
+        words = ngettext("Only %(n)s more person.", "Only %(n)s more people.", missing[0])
+        return words % {"n": number(missing[0])}
+    return ""

@@ -14,19 +14,28 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from pydantic import ValidationError
 
+from countmein.base.clock import site_now
 from countmein.campaigns import own_pledge, wording
 from countmein.campaigns.actions.change import change
 from countmein.campaigns.actions.confirm import TokenWrong, confirm
 from countmein.campaigns.actions.report import CALL_ANSWERS, ReportRefused, report
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgePatch
+from countmein.campaigns.gates import gate_of, is_accepting
 from countmein.campaigns.kinds import BANK_TRANSFER
-from countmein.campaigns.links import confirm_token_of, manage_url, same, secure_url
+from countmein.campaigns.links import (
+    campaign_url,
+    confirm_token_of,
+    manage_url,
+    same,
+    secure_url,
+)
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled, amount_field
 from countmein.web.public import pledge_form
 from countmein.web.public.plan_words import failed_words, own_part
+from countmein.web.public.telling import promise, share_links, share_text
 
 _CALL_WORDS: Final[dict[str, str | Promise]] = {
     "spoke": _("I spoke to somebody"),
@@ -35,6 +44,8 @@ _CALL_WORDS: Final[dict[str, str | Promise]] = {
     "no_answer": _("Nobody answered"),
     "wrong_number": _("It was the wrong number"),
 }
+#: A pledge in one of these can still count, or fall with its campaign.
+_OPEN_STATES: Final = ("unconfirmed", "unsecured", "active")
 _NEXT: Final[dict[str, str | Promise]] = {
     "unconfirmed": _(
         "Open the link in the mail we sent you. Until then the pledge is not counted."
@@ -202,8 +213,32 @@ def _page(
         "phone": dialled((campaign.target or {}).get("phone") or ""),
         "reported": {said["kind"]: said for said in mine["reports"]},
         "call_answers": [(answer, _CALL_WORDS[answer]) for answer in CALL_ANSWERS],
+        **(_coming(campaign, row) if row.state in _OPEN_STATES else {}),
     }
     return render(request, "public/mine.html", context, status=status)
+
+
+def _coming(campaign: Campaign, row: Pledge) -> dict[str, Any]:
+    """What will happen and when, and the link that brings a friend, while it is not decided."""
+    gate, now = gate_of(campaign), site_now()
+    seen = {
+        "deadline": gate.deadline,
+        "accepting": is_accepting(gate, now=now),
+        "tipped_at": gate.tipped_at,
+        "rule_text": wording.rule_words(campaign),
+    }
+    if not seen["accepting"]:
+        return {}
+    url = f"{campaign_url(campaign)}pledge/?friend={row.code}"
+    words = gettext("I am in if enough others are. Join me? %(words)s") % {
+        "words": share_text(campaign, seen, now=now)
+    }
+    return {
+        "coming": promise(campaign, seen, now=now),
+        "may_note": campaign.starts_at is not None and row.state == "active",
+        "friend_url": url,
+        "share_links": share_links(campaign, words, url=url),
+    }
 
 
 def dialled(phone: str) -> str:

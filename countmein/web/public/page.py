@@ -6,22 +6,27 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from django.conf import settings
 from django.utils.translation import gettext, ngettext
 
 from countmein.campaigns import queries, wording
+from countmein.campaigns.links import campaign_url
 from countmein.campaigns.models import Campaign
-from countmein.web.meter import bars
+from countmein.web.curve import Curve, curve
+from countmein.web.meter import bars, dots
 from countmein.web.payout_words import proofs_shown, refund_words, stage_words
 from countmein.web.public.plan_words import plan_b_part
-from countmein.web.templatetags.words import number, relative
+from countmein.web.public.telling import promise, questions, share_links, share_text
+from countmein.web.templatetags.words import number
 
 #: More names than this are a list nobody reads; the count says how many there are.
 _NAMES_SHOWN: Final = 60
+#: The states in which it has tipped and nothing has gone wrong since.
+_TIPPED: Final = frozenset({"tipped", "settling", "settled", "executing", "done"})
 
 
 def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """Return everything the campaign's page needs, in a constant number of queries."""
+    words = share_text(campaign, view, now=now)
     return {
         **live_part(campaign, view),
         "now": now,
@@ -36,21 +41,42 @@ def campaign_page(campaign: Campaign, view: Mapping[str, Any], *, now: datetime)
         "payout_words": _payout_words(campaign, view),
         "proofs": proofs_shown(campaign) if campaign.payout else [],
         "charging_text": _charging_text(view["charging_minutes"]),
-        "share_text": _share_text(campaign, view, now=now),
+        "promise": promise(campaign, view, now=now),
+        "questions": questions(campaign),
+        "page_url": campaign_url(campaign),
+        "share_words": words,
+        "share_text": f"{words} {campaign_url(campaign)}",
+        "share_links": share_links(campaign, words),
+        "curve": _curve(campaign, view),
     }
 
 
 def live_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the part of the page needs that changes while one looks at it."""
+    crowd = dots(campaign.rule, view["tally"])
+    found = bars(campaign.rule, view["tally"], currency=campaign.currency)
     return {
         "campaign": campaign,
         "view": view,
-        "bars": bars(campaign.rule, view["tally"], currency=campaign.currency),
-        "unlock_text": _unlock_text(view["unlock"]),
+        "dots": crowd,
+        # The crowd of dots says already how far the people are.
+        "other_bars": [bar for bar in found if crowd is None or bar.source != "people"],
+        "is_open": view["state"] == "open",
+        "is_tipped": view["state"] in _TIPPED,
+        "unlock_text": unlock_text(view["unlock"]),
     }
 
 
-def _unlock_text(unlock: Mapping[str, int] | None) -> str:
+def _curve(campaign: Campaign, view: Mapping[str, Any]) -> Curve | None:
+    """The tipping curve, while it can still change what somebody does."""
+    if view["state"] != "open":
+        return None
+    crowd = dots(campaign.rule, view["tally"])
+    return curve(view["tally"]["people"], crowd.goal if crowd else 0, view["curve"])
+
+
+def unlock_text(unlock: Mapping[str, int] | None) -> str:
+    """Say how few more people bring in how many who wait."""
     if unlock is None:
         return ""
     more, brought = unlock["more_people"], unlock["brings_people"]
@@ -161,13 +187,3 @@ def _closed_words(view: Mapping[str, Any]) -> str:
         "cancelled": gettext("The organiser cancelled it. Everybody is being let go."),
     }
     return words.get(view["state"], "")
-
-
-def _share_text(campaign: Campaign, view: Mapping[str, Any], *, now: datetime) -> str:
-    parts = {
-        "title": campaign.title,
-        "rule": view["rule_text"],
-        "when": relative(view["deadline"], now),
-        "url": f"{settings.SITE_URL}/c/{campaign.code}/",
-    }
-    return gettext("%(title)s: it happens if %(rule)s come together (%(when)s). %(url)s") % parts

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.numbers import format_percent
 from django.utils.translation import gettext, ngettext
@@ -70,6 +71,8 @@ def choices(campaign: Campaign, *, chosen: str) -> list[Choice]:
 
 def _plan_hint(campaign: Campaign, plan: Any) -> str:
     parts = [plan.text] if plan.text else []
+    if plan.supplier:
+        parts.append(gettext("Paid to %(supplier)s.") % {"supplier": plan.supplier})
     if plan.cost_minor is not None:
         cost = wording.money_text(plan.cost_minor, campaign.currency)
         parts.append(gettext("It costs %(cost)s.") % {"cost": cost})
@@ -94,6 +97,9 @@ def plan_b_part(campaign: Campaign, view: Mapping[str, Any]) -> dict[str, Any] |
             {
                 "title": plan.title,
                 "text": plan.text,
+                "supplier": plan.supplier,
+                "document": plan.document,
+                "host": urlsplit(plan.document).hostname,
                 "cost": plan.cost_minor and wording.money_text(plan.cost_minor, campaign.currency),
                 "rule": view["plan_b"]["plans"][n]["rule_text"],
             }

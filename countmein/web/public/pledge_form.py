@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ REFUSALS: Final[dict[str, str | Promise]] = {
     Reason.fallback_unknown: _("Choose one of these."),
     Reason.choice_closed: _("It is too late: what becomes of the money is decided."),
 }
+_CODE: Final = re.compile(r"[0-9a-z]{1,32}")
 _COUNTED: Final = ("money", "purchase", "hours")
 _CONDITION_FIELDS: Final = {
     "people": "condition_people",
@@ -63,9 +65,14 @@ class KindField:
     fault: str = ""
 
 
-def first_filled(campaign: Campaign) -> Filled:
-    """Return the form as it is offered: nothing ticked that a member did not choose."""
+def first_filled(campaign: Campaign, *, friend: str = "") -> Filled:
+    """Return the form as it is offered: nothing ticked that a member did not choose.
+
+    Who follows a friend's link finds that friend's pledge as the condition, and may choose another.
+    """
     values = {"condition": "none"}
+    if _CODE.fullmatch(friend):
+        values = {"condition": "pledge", "condition_pledge": friend}
     if len(campaign.kinds) == 1:
         values["kind"] = campaign.kinds[0]
     return Filled(values=values)

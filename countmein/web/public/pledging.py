@@ -22,6 +22,8 @@ from countmein.campaigns.pledge_terms import PledgeRequest
 from countmein.rules.pledging import PledgeRefused, Reason
 from countmein.web.forms import Filled
 from countmein.web.public import pledge_form
+from countmein.web.public.conditions import today
+from countmein.web.public.telling import promise
 
 
 def campaign_or_404(code: str) -> Campaign:
@@ -38,7 +40,8 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
     """Show the form, or take the pledge and go on to its page."""
     campaign = campaign_or_404(code)
     if request.method != "POST":
-        return _shown(request, campaign, pledge_form.first_filled(campaign), key=new_form_key())
+        first = pledge_form.first_filled(campaign, friend=request.GET.get("friend", ""))
+        return _shown(request, campaign, first, key=new_form_key())
     filled, key = Filled.of(request.POST), _key(request.POST.get("key", ""))
     body = pledge_form.body_of(campaign, filled)
     if body is None:
@@ -48,7 +51,7 @@ def form(request: HttpRequest, code: str) -> HttpResponse:
         answer = pledge_door.take(campaign, asked)
     except Full:
         # The intake gives the visitor back what they typed; see intake/overload.py.
-        return HttpResponse(status=503, headers={FULL_HEADER: "1", "Retry-After": "5"})
+        return HttpResponse(status=503, headers={FULL_HEADER: "1"})
     except PledgeRefused as refused:
         pledge_form.refuse(filled, refused)
         key = new_form_key() if refused.reason == Reason.key_reused else key
@@ -70,6 +73,8 @@ def _shown(
     context: dict[str, Any] = {
         "campaign": campaign,
         "rule_text": view["rule_text"],
+        "promise": promise(campaign, view, now=site_now()),
+        "today": today(campaign, view),
         "deadline": view["deadline"],
         "latest_charge": latest_charge_at(campaign),
         "latest_transfer": latest_transfer_at(campaign),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -31,12 +32,15 @@ def picture(request: HttpRequest, code: str) -> HttpResponse:
 @never_cache
 @require_safe
 def appointment(request: HttpRequest, code: str) -> HttpResponse:
-    """Return the appointment as an .ics file."""
+    """Return the appointment as an .ics file; before the tip as one that may yet not take place."""
     row = asked_for(request, code)
     campaign = Campaign.objects.get(id=row.campaign_id)
     event = event_of(campaign, uid=row.code, url=campaign_url(campaign), stamp=site_now())
-    if event is None or row.state not in ("accepted", "fulfilled"):
+    if event is None or row.state not in ("active", "accepted", "fulfilled"):
         raise Http404
+    if row.state == "active":
+        title = gettext("If enough are in: %(title)s") % {"title": campaign.title}
+        event |= {"title": title, "status": "TENTATIVE"}
     answer = HttpResponse(calendar(event), content_type="text/calendar; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="appointment.ics"'
     return answer

@@ -114,11 +114,11 @@ def serving() -> Iterator[Live]:
 
 def close_connections_of(intake: Intake) -> None:
     """Close the database connections of the server's threads, so that tables can be emptied."""
-    lanes = pledge_door._together._lanes
+    shared = (pledge_door._together._lanes, pledge_door.KNOWN.threads)
     for pool, count in (
         *intake._pages.executors,
         (intake._tallies._threads, 2),
-        (lanes, lanes._max_workers),
+        *((pool, pool._max_workers) for pool in shared),
     ):
         barrier = threading.Barrier(count)
 
@@ -128,7 +128,7 @@ def close_connections_of(intake: Intake) -> None:
 
         for future in [pool.submit(close) for _ in range(count)]:
             future.result(timeout=10)
-        if pool is not lanes:  # the process has one set of them
+        if pool not in shared:  # the process has one set of them
             pool.shutdown()
 
 

@@ -34,7 +34,7 @@ from countmein.watch.counted import DESK_ACTS
         ("GET /api/v1/self-check", "api"),
         ("POST /hooks/stripe", "hooks"),
         ("GET /desk/money/", "desk"),
-        ("GET /static/css/site.css", "static"),
+        ("GET /static/css/tokens.css", "static"),
         ("GET /healthz", "health"),
         ("GET /wp-login.php", "other"),
         ("GET /api", "api"),

@@ -50,7 +50,11 @@ class Held:
         ("DELETE /api/v1/pledges/abc", Level.NEVER),
         ("POST /unsubscribe/abc/", Level.NEVER),
         ("GET /c/abc/", Level.NEVER),
-        ("GET /static/css/site.css", Level.NEVER),
+        ("GET /c/abc/share.png", Level.IMAGES),
+        ("GET /embed/abc/?theme=dark", Level.IMAGES),
+        ("GET /c/abc/poster/", Level.REPORTS),
+        ("GET /feed/", Level.LISTS),
+        ("GET /static/css/tokens.css", Level.NEVER),
     ],
 )
 def test_the_order_in_which_things_are_shed(address: str, sheds_at: Level) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 from django.db import connection
 
 from countmein.base.limits import Limit
+from countmein.base.metrics import REQUESTS
 from countmein.campaigns import pledge_door
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.intake import pledging
 from countmein.intake.routes import Level
-from tests.apps.api.live import Live, serving
+from tests.apps.api.live import Live, poll, serving
 from tests.conftest import Launch
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -230,3 +232,22 @@ def test_a_pledge_is_never_shed_and_a_full_queue_is_said_alike(
         (status, body["reason"], said["retry-after"]) for status, body, said in full
     ]
     assert 2 == Pledge.objects.all_lanes().count()
+
+
+@pytest.mark.parametrize("cookie", ["", "Cookie: a=b\r\n"])
+def test_what_broke_off_is_no_pledge_even_if_it_reads_like_a_whole_one(
+    live: Live, launch: Launch, cookie: str
+) -> None:
+    """Half of an address is often an address, too."""
+    campaign, raw = launch(), json.dumps(PLEDGE).encode()
+    door = "intake"
+    before = REQUESTS.value(door, "pledge", "499")
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as wire:
+        head = (
+            f"POST /api/v1/campaigns/{campaign.code}/pledges HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Type: application/json\r\nIdempotency-Key: k\r\n{cookie}"
+            f"Content-Length: {len(raw) + 1}\r\n\r\n"
+        )
+        wire.sendall(head.encode() + raw)
+    poll(lambda: REQUESTS.value(door, "pledge", "499") == before + 1)
+    assert not Pledge.objects.all_lanes().exists()

@@ -15,11 +15,12 @@ from countmein.campaigns import books
 from countmein.campaigns.actions import count as counting
 from countmein.campaigns.actions.accept import accept_slice
 from countmein.campaigns.actions.change import change
-from countmein.campaigns.actions.count import count, decide, tally_of, uncounted
+from countmein.campaigns.actions.count import count, decide, tally_of
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.changes import accepted_parts, parts_of
 from countmein.campaigns.models import Campaign, Crowd, Pledge
+from countmein.campaigns.uncounted import uncounted
 from countmein.rules import conditions
 from countmein.rules.clearing import Part, classes, clear, unlock
 from countmein.rules.pledging import PledgeRefused

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from countmein.base.clock import site_now
 from countmein.campaigns.actions.change import change
@@ -13,8 +14,8 @@ from countmein.campaigns.bodies import PledgePatch
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.own_pledge import pledge_view
 from countmein.campaigns.queries import public_view
-from countmein.payments.actions.claims import begin
 from countmein.payments.actions.mandates import consent_of
+from countmein.payments.actions.tries import begin
 from countmein.payments.models import Charge, Consent, Mandate
 from countmein.rules.pledging import PledgeRefused
 from tests.apps.campaigns.acts import Join, pledge_of, states, topics
@@ -172,7 +173,9 @@ def test_another_card_given_while_the_old_one_is_tried_is_charged_at_once(
     _campaign, made = tipped(launch, join, site, BAD)
     charge = Charge.objects.all_lanes().get(pledge_id=pledge_of(made).id)
     Charge.objects.filter(lane=charge.lane, id=charge.id).update(state="doing", due_at=site_now())
-    begin(charge, mandate_id=charge.refused_mandate_id)
+    facts = {"mandate_id": charge.refused_mandate_id}
+    with transaction.atomic():
+        begin([charge], on={charge.id: None}, facts=lambda _: facts)
     change(pledge=pledge_of(made), body=PledgePatch(payment_method=GOOD))
     site.work()
     assert "fulfilled" == pledge_of(made).state

@@ -21,8 +21,11 @@ from countmein.campaigns.moves import move
 from countmein.campaigns.payouts import funds_of, terms_of
 from countmein.ledger import actions as ledger
 from countmein.members.models import Organiser
+from countmein.payments.actions.disputes import record
 from countmein.payments.actions.statement import read_lines
-from countmein.payments.models import Refund
+from countmein.payments.models import Charge, Refund
+from countmein.payments.providers import DisputeSeen, DisputeStatus
+from countmein.rules.money import Money
 from countmein.rules.states import CampaignState
 from tests.apps.campaigns.payout_acts import Settled, accounts_of, ask_own, fresh, onboard
 from tests.conftest import Site
@@ -95,6 +98,32 @@ def test_the_second_stage_is_paid_once_more_than_half_said_yes(
     with pytest.raises(ProofRefused, match="nothing_to_prove"):
         hand_in(campaign=campaign, words="More.", documents=[])
     site.check()
+
+
+def test_who_disputed_has_no_vote_and_is_not_asked_for_one(
+    site: Site, settled: Settled, ana: Organiser, olga: Organiser
+) -> None:
+    campaign = staged(settled, site, people=3)
+    disputed = Charge.objects.get(lane=campaign.lane, pledge_id=pledges(campaign)[1].id)
+    seen = DisputeSeen(
+        dispute_id="du_of_b1",
+        charge_id=disputed.provider_charge_id,
+        amount=Money(amount_minor=disputed.amount_minor, currency="EUR"),
+        status=DisputeStatus.OPEN,
+        reason="general",
+        opened_at=site_now(),
+        answer_by=None,
+    )
+    assert record(seen)
+    had = [asked_for_a_vote(site, n) for n in range(3)]
+    hand_in(campaign=campaign, words="Here is the sample.", documents=[])
+    site.work()
+    assert [1, 0, 1] == [asked_for_a_vote(site, n) - had[n] for n in range(3)]
+
+
+def asked_for_a_vote(site: Site, number: int) -> int:
+    mails = site.mails(f"b{number}@example.org")
+    return sum(mail["subject"].startswith("Is this proof enough?") for mail in mails)
 
 
 def test_silence_counts_as_no_and_a_proof_can_be_handed_in_again(

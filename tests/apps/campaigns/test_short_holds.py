@@ -9,10 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from countmein.campaigns.actions import accept
-from countmein.campaigns.actions.accept import accept_slice
-from countmein.campaigns.actions.count import count, uncounted
+from countmein.campaigns.actions.accept import Stride, accept_slice
+from countmein.campaigns.actions.count import count
 from countmein.campaigns.models import Campaign
 from countmein.campaigns.queries import public_view
+from countmein.campaigns.uncounted import uncounted
 from tests.apps.campaigns.acts import Join, states
 from tests.conftest import Launch, Site
 
@@ -35,7 +36,8 @@ def _under_gate(campaign: Campaign, act: Any) -> list[str]:
 def test_while_people_pledge_a_slice_is_short_and_afterwards_it_is_not(
     site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "SHORT_SLICE", 2)
+    monkeypatch.setattr(accept, "_OPEN", Stride(count=2))
+    monkeypatch.setattr(Stride, "learn", lambda *_, **__: None)
     campaign = launch(rule={"people": 3})
     for number in range(5):
         join(campaign, f"p{number}")

@@ -220,6 +220,11 @@ def test_an_array_is_what_was_put_in(db: None, values: list[str]) -> None:
         assert (values,) == cursor.fetchone()
 
 
+def test_a_value_that_would_end_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        array(["a", "b\0c"])
+
+
 def test_a_door_that_has_room_again_takes_the_same_pledge(site: Site, launch: Launch) -> None:
     campaign = launch()
     assert "active" == pledge_door.take(campaign, request("ben")).body["state"]

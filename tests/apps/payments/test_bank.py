@@ -188,7 +188,7 @@ def test_too_much_is_booked_and_the_excess_goes_back(
     assert (1000, "ordered", "Ben Beispiel") == (
         transfer.amount_minor,
         transfer.state,
-        transfer.name,
+        transfer.to_whom.name,
     )
     bank.tells(Moved(minor=-1000, id="B-9", end_to_end_id=transfer.end_to_end_id))
     entry = BankEntry.objects.get(bank_reference="B-1")

@@ -10,12 +10,12 @@ import pytest
 
 from countmein.base.clock import real_now, site_now
 from countmein.base.ids import uuid7
+from countmein.base.nights import next_night
 from countmein.campaigns.selfcheck import self_check
 from countmein.ledger import actions as ledger
 from countmein.members.models import Organiser
 from countmein.payments.actions import statement
 from countmein.payments.actions.reconcile import differences, reconcile
-from countmein.payments.actions.statement import next_night
 from countmein.payments.models import Discrepancy, ProviderLine, Statement
 from countmein.payments.providers import PROVIDERS, LookUpFailed
 from tests.apps.payments.conftest import Provider, accounts, shown
@@ -248,7 +248,7 @@ def test_the_comparison_comes_each_night_by_the_sites_clock(
     site: Site, provider: Provider, olga: Organiser
 ) -> None:
     due = Statement.objects.get().compare_due_at
-    assert (next_night(site_now()), 3) == (due, due.hour)
+    assert (next_night(site_now(), hour=3), 3) == (due, due.hour)
     provider.charge(700)
     provider.read()
     age(301)
@@ -257,7 +257,7 @@ def test_the_comparison_comes_each_night_by_the_sites_clock(
     site.advance(timedelta(days=1))
     site.work()
     assert 1 == Discrepancy.objects.count()
-    assert next_night(site_now()) == Statement.objects.get().compare_due_at
+    assert next_night(site_now(), hour=3) == Statement.objects.get().compare_due_at
 
 
 @pytest.mark.slow

@@ -13,10 +13,10 @@ from django.db import connections
 from countmein.base.clock import site_now
 from countmein.ledger.models import Transfer
 from countmein.payments.actions import claims, refunding
-from countmein.payments.actions.batches import Answered, Try
 from countmein.payments.actions.charging import charge_due
 from countmein.payments.actions.claims import Pace
 from countmein.payments.actions.refunding import refund_due, want_refunds
+from countmein.payments.actions.tries import OPEN_TRY, Answered, Try
 from countmein.payments.models import Attempt, Charge, ChargeState, Refund
 from countmein.payments.providers import PROVIDERS, Outcome, RefundResult
 from countmein.payments.providers.stripe import Stripe
@@ -211,11 +211,11 @@ def test_a_batch_is_no_more_than_can_be_done_before_its_claim_ends(
     monkeypatch.setattr(claims, "claim", noted)
     owed(12)
     refund_due()
-    assert {10} == set(sizes)
+    assert {5} == set(sizes)
     assert 12 == len(teller.asked)
 
 
-def begun() -> Try:
+def begun() -> Try[Refund, Charge]:
     """The one refund, claimed, with its try written down."""
     Refund.objects.filter(lane=LANE).update(due_at=site_now())
     assert 1 == len(claims.claim(Refund, "doing"))
@@ -239,7 +239,7 @@ def test_an_old_answer_does_not_call_off_what_another_worker_is_doing(teller: Te
     refunding._record([Answered(tried=new, result=yes)])
     assert {"done"} == set(states().values())
     assert 1 == Transfer.objects.filter(lane=LANE, kind="refund").count()
-    assert not Attempt.objects.filter(lane=LANE, outcome__in=claims.OPEN_TRY).exists()
+    assert not Attempt.objects.filter(lane=LANE, outcome__in=OPEN_TRY).exists()
     # A claim that was lost begins no try.
     assert [] == refunding._begin([new.row])
 
@@ -254,4 +254,4 @@ def test_what_an_old_look_up_finds_done_leaves_no_try_open(teller: Teller) -> No
     yes = RefundResult(outcome=Outcome.DONE, refund_id="re_once")
     refunding._record([Answered(tried=old, result=yes)])
     assert {"done"} == set(states().values())
-    assert not Attempt.objects.filter(lane=LANE, outcome__in=claims.OPEN_TRY).exists()
+    assert not Attempt.objects.filter(lane=LANE, outcome__in=OPEN_TRY).exists()

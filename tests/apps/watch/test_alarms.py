@@ -39,7 +39,7 @@ TLS = Path(__file__).parents[2] / "vectors" / "tls"
 def letters() -> list[str]:
     """The subjects of what was written to owners, whether or not it has been sent."""
     rows = Delivery.objects.all_lanes().filter(topic="alarm").order_by("queued_at")
-    return [row.letter["subject"] for row in rows]
+    return [row.said["subject"] for row in rows]
 
 
 def test_an_alarm_is_one_row_and_one_letter_until_it_is_over(olga: Organiser) -> None:

@@ -127,7 +127,7 @@ def test_presence_shows_its_code_and_its_appointment(
     site: Any, ben: Client, launch: Any, join: Any
 ) -> None:
     mine = join(launch(kinds=["presence"], rule={"people": 1}, **soon()), "ben")
-    assert 404 == ben.get(part(mine, "event.ics")).status_code
+    assert b"STATUS:TENTATIVE" in ben.get(part(mine, "event.ics")).content
     site.work()
     words = said(ben.get(part(mine, "")))
     assert "Show this at the door" in words
@@ -135,6 +135,7 @@ def test_presence_shows_its_code_and_its_appointment(
     calendar = ben.get(part(mine, "event.ics"))
     assert calendar["Content-Type"].startswith("text/calendar")
     assert b"BEGIN:VEVENT" in calendar.content
+    assert b"TENTATIVE" not in calendar.content
 
 
 def test_a_call_is_reported(site: Any, ben: Client, launch: Any, join: Any) -> None:

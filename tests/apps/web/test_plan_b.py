@@ -20,6 +20,7 @@ from tests.conftest import Launch, Site
 
 PAPER = {"title": "Another paper", "cost_minor": 1000, "text": "The Metro takes it."}
 VAN = {"title": "A van", "rule": {"people": 2}}
+RICH_VAN = {"title": "A van", "rule": {"any": [{"people": 2}, {"people": 3}]}}
 
 
 def money_form(**more: Any) -> dict[str, Any]:
@@ -42,6 +43,55 @@ def test_plans_are_drafted_shown_and_changed(as_ana: Client) -> None:
     as_ana.post(f"/organise/{campaign.code}/edit/", money_form())
     campaign.refresh_from_db()
     assert campaign.plan_b is None
+
+
+OFFER = "https://metro.example/offers/7?lang=en"
+WHOLE = {
+    "plan_2_title": "Another paper",
+    "plan_2_text": "The Metro takes it.",
+    "plan_2_cost": "9.50",
+    "plan_2_people": "3",
+    "plan_2_supplier": "Metro Ltd",
+    "plan_2_document": OFFER,
+}
+
+
+def test_a_plan_says_why_who_is_paid_and_where_the_offer_is(as_ana: Client) -> None:
+    """In the second row, too; the page shows it, and the form says it again."""
+    answer = as_ana.post("/organise/new/fund/", money_form(**WHOLE))
+    assert 302 == answer.status_code, said(answer)
+    campaign = Campaign.objects.get(code=answer["Location"].split("/")[2])
+    assert [
+        {
+            "title": "Another paper",
+            "text": "The Metro takes it.",
+            "cost_minor": 950,
+            "rule": {"people": 3},
+            "supplier": "Metro Ltd",
+            "document": OFFER,
+        }
+    ] == campaign.plan_b["plans"]
+    page = as_ana.get(answer["Location"])
+    words = said(page)
+    for fact in ("The Metro takes it.", "Paid to Metro Ltd.", "The offer, at metro.example"):
+        assert fact in words, fact
+    assert f'href="{OFFER}" rel="nofollow noopener external"' in page.content.decode()
+    form = as_ana.get(f"/organise/{campaign.code}/edit/").content.decode()
+    for value in ("The Metro takes it.", "Metro Ltd", OFFER, "9.50"):
+        assert f'value="{value}"' in form, value
+    assert 'name="plan_1_people" type="text" value="3"' in form
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["javascript:alert(1)", "http://metro.example/", "https://", "https://a@b.example/", "offer"],
+)
+def test_a_link_to_an_offer_is_an_address_of_the_web(as_ana: Client, link: str) -> None:
+    answer = as_ana.post("/organise/new/fund/", money_form(**{**WHOLE, "plan_2_document": link}))
+    assert 422 == answer.status_code
+    assert "Write an address that begins with https://." in said(answer)
+    assert 'id="plan_2_document-fault"' in answer.content.decode()
+    assert not Campaign.objects.exists()
 
 
 def test_a_failure_is_rehearsed(as_ana: Client) -> None:
@@ -68,7 +118,7 @@ def test_plans_that_the_form_cannot_say_stay_as_they_are(as_ana: Client, ana: An
         "currency": "GBP",
         "rule": {"people": 2},
         "deadline": "2035-01-01T10:00:00Z",
-        "plan_b": {"plans": [VAN], "decide_hours": 5},
+        "plan_b": {"plans": [RICH_VAN], "decide_hours": 5},
     }
     made = draft(
         organiser=ana,
@@ -78,7 +128,10 @@ def test_plans_that_the_form_cannot_say_stay_as_they_are(as_ana: Client, ana: An
     assert "1" == hidden(form, "plans_kept")
     as_ana.post(f"/organise/{made.code}/edit/", money_form(plans_kept="1"))
     made.refresh_from_db()
-    assert (5, {"people": 2}) == (made.plan_b["decide_hours"], made.plan_b["plans"][0]["rule"])
+    assert (5, RICH_VAN["rule"]) == (
+        made.plan_b["decide_hours"],
+        made.plan_b["plans"][0]["rule"],
+    )
 
 
 def test_one_chooses_at_the_pledge_and_again(site: Site, ben: Client, launch: Launch) -> None:

@@ -51,7 +51,7 @@ def test_a_campaign_says_its_rule_its_count_and_what_is_missing(
     words = said(ben.get(f"/c/{campaign.code}/"))
     assert "This happens if 3 people and £30 come together" in words
     assert "1 person is in" in words
-    assert "2 more people , £20.00 more" in words or "2 more people, £20.00 more" in words
+    assert "2 to go" in words and "Missing: £20.00 more" in words
     assert "1 more person brings in 1 who is waiting." in words
     assert "Ben" in words
     assert "Dora" not in words

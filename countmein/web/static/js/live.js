@@ -42,10 +42,33 @@ function draw(bar, tally) {
   bar.querySelector("[data-text]").textContent = bar.dataset.pattern.replace("{have}", text);
 }
 
+const PITCH = 10; // the same as the server's dots
+
+function dotsPath(first, end, columns) {
+  let path = "";
+  for (let i = first; i < end; i++) {
+    path += `M${(i % columns) * PITCH + 5} ${Math.floor(i / columns) * PITCH + 5}h.01`;
+  }
+  return path;
+}
+
+function drawCrowd(crowd, tally) {
+  const [goal, per, columns] = ["goal", "per", "columns"].map((name) => Number(crowd.dataset[name]));
+  const cells = Math.ceil(goal / per);
+  const full = (people) => (people >= goal ? cells : Math.floor(people / per));
+  const inside = full(tally.people);
+  const reached = full(tally.people + tally.waiting_people);
+  crowd.querySelector(".dots-in").setAttribute("d", dotsPath(0, inside, columns));
+  crowd.querySelector(".dots-wait").setAttribute("d", dotsPath(inside, reached, columns));
+  crowd.querySelector(".dots-open").setAttribute("d", dotsPath(reached, cells, columns));
+}
+
 function show(tally) {
   for (const bar of live.querySelectorAll("[data-source]")) draw(bar, tally);
+  for (const crowd of live.querySelectorAll(".crowd")) drawCrowd(crowd, tally);
   live.querySelector("[data-people]").textContent = number.format(tally.people);
-  live.querySelector("[data-waiting]").textContent = number.format(tally.waiting_people);
+  const waiting = live.querySelector("[data-waiting]");
+  if (waiting) waiting.textContent = number.format(tally.waiting_people);
 }
 
 let sayAfter = 0;
@@ -79,6 +102,7 @@ async function askForWords() {
 function turned(state) {
   if (live.dataset.state === "open" && ["tipped", "settling", "settled"].includes(state)) {
     said.textContent = live.dataset.saidTipped;
+    live.classList.add("is-tipping"); // the feast is in the style sheet, for those who like motion
     sayAfter = Date.now() + SAY_EVERY_MS;
   }
   live.dataset.state = state;
