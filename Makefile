@@ -9,7 +9,7 @@ SMALL ?=
 T ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test test-all chaos check format lock bench self-check clean
+.PHONY: help install install-dev demo up test test-all chaos check format messages lock bench self-check clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ self-check: install ## Ask the running site whether it keeps its word
 format: install-dev ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: install-dev ## Bring the catalogues of words up to date and compile them
+	$(BIN)/python tools/messages.py
 
 lock: install-dev ## Make the locks anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \

@@ -1,7 +1,8 @@
 """The catalogues of words: `python tools/messages.py` brings them up to date and compiles them.
 
 The .po files are the truth and are edited by people; what is new in the code is added to them with
-an empty translation, what is gone is left out. No tool outside Python is needed.
+an empty translation, what is gone stays at their end (`#~`) and is taken up again when it comes
+back. No tool outside Python is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -68,13 +69,16 @@ def read(language: str) -> Catalog:
 
 
 def brought_up(language: str, found: Catalog) -> bytes:
-    """The text of a language's catalogue with exactly the messages that are marked."""
+    """The text of a language's catalogue with the messages that are marked; others rest below."""
     kept = read(language)
+    rest = {(old.context, _first(old)): old for old in (*kept.obsolete.values(), *kept) if old.id}
     new = Catalog(locale=language, fuzzy=False)
     for message in found:
         if not message.id:
             continue
-        old = kept.get(message.id, context=message.context)
+        old = rest.pop((message.context, _first(message)), None)
+        if old and isinstance(old.id, str) != isinstance(message.id, str):
+            old = None  # it is counted now, or no longer
         string = old.string if old else ("" if isinstance(message.id, str) else ())
         comments = old.user_comments if old else ()
         new.add(
@@ -85,6 +89,10 @@ def brought_up(language: str, found: Catalog) -> bytes:
             flags=message.flags,
             user_comments=comments,
         )
+    for key, old in rest.items():
+        if full(old):
+            old.locations = []
+            new.obsolete[key] = old
     text = io.BytesIO()
     write_po(text, new, omit_header=True, include_lineno=False, width=100)
     header = (
@@ -96,6 +104,10 @@ def brought_up(language: str, found: Catalog) -> bytes:
         f'"Plural-Forms: {PLURALS[language]}\\n"\n\n'
     )
     return header.encode() + text.getvalue()
+
+
+def _first(message: Message) -> str:
+    return str(message.id if isinstance(message.id, str) else message.id[0])
 
 
 def compiled(language: str) -> bytes:
@@ -122,9 +134,9 @@ def main() -> int:
     return 1 if missing else 0
 
 
-def full(message: object) -> bool:
+def full(message: Message) -> bool:
     """Whether each form of a message has its words."""
-    string = getattr(message, "string", "")
+    string = message.string
     return bool(string) if isinstance(string, str) else bool(string) and all(string)
 
 

@@ -80,7 +80,7 @@ def missing_words(campaign: Campaign, tally: Tally | None) -> str:
 
 def list_text(parts: Sequence[str]) -> str:
     """Several things one after the other, as the language strings them together."""
-    return format_list(list(parts), style="unit", locale=_locale()) if parts else ""
+    return pgettext("between two things of a list", ", ").join(parts)
 
 
 def instant_text(at: datetime, campaign: Campaign) -> str:
