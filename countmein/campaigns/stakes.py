@@ -24,7 +24,7 @@ from countmein.payments.models import (
     Refund,
     RefundState,
 )
-from countmein.rules.money import hamilton
+from countmein.rules.money import hamilton, stage_next
 from countmein.rules.payout import commission
 
 #: Whose account the books keep what waits for a ballot on.
@@ -147,7 +147,8 @@ def _given_back(
 ) -> dict[uuid.UUID, int]:
     weights = {str(id): amount for id, amount in borne.items() if amount > 0}
     total = min(most_minor, sum(weights.values()))
-    shares = hamilton(weights, total=total, seed=campaign.code)
+    earlier = {str(id): max(0, amount) for id, amount in relieved_of(campaign).items()}
+    shares = stage_next(weights, paid=earlier, total=total, seed=campaign.code)
     return {uuid.UUID(id): amount for id, amount in shares.items()}
 
 
@@ -168,9 +169,19 @@ def _back(campaign: Campaign) -> dict[uuid.UUID, int]:
 
 def borne_by(campaign: Campaign) -> dict[uuid.UUID, int]:
     """What each bears of all that is gone, less what came back of it since."""
-    rows = PlanShare.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
-    back = _by_pledge(rows, "relieved_minor")
-    return {id: amount - back[id] for id, amount in _by_pledge(rows, "borne_minor").items()}
+    back = relieved_of(campaign)
+    return {
+        id: amount - back[id] for id, amount in _by_pledge(_shares(campaign), "borne_minor").items()
+    }
+
+
+def relieved_of(campaign: Campaign) -> dict[uuid.UUID, int]:
+    """What came back of what each bore; below 0 for whose own money came and bears its part."""
+    return _by_pledge(_shares(campaign), "relieved_minor")
+
+
+def _shares(campaign: Campaign) -> Any:
+    return PlanShare.objects.filter(lane=campaign.lane, campaign_id=campaign.id)
 
 
 def _parked(campaign: Campaign) -> dict[uuid.UUID, int]:

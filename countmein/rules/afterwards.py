@@ -7,7 +7,7 @@ Each of them belongs to those who bore what is not gone after all. Source: docs/
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from countmein.rules.money import MoneyRefused, hamilton
+from countmein.rules.money import MoneyRefused, hamilton, stage_next
 
 _WHOLE_BP = 10_000
 #: Stands for all who were in when it was settled, beside those whose money came in later.
@@ -52,13 +52,15 @@ def share_late(
     borne_minor: Mapping[str, int],
     whole_minor: int,
     seed: str,
+    relieved_minor: Mapping[str, int] | None = None,
 ) -> dict[str, Late]:
     """Share out what has come back since it was settled.
 
     `own_minor` is each one's own money that was not there then (a dispute that was won);
     `borne_minor` is what each bears, of `whole_minor` that all had in. The own money bears its
-    part of what is still gone; the rest goes back in proportion to what was borne. No more than
-    all of both goes back.
+    part of what is still gone; the rest goes back in proportion to what was borne, and its odd
+    units to whoever is furthest behind, given what came back earlier of what each bore
+    (`relieved_minor`). No more than all of both goes back.
     """
     if min((total_minor, whole_minor, *own_minor.values(), *borne_minor.values())) < 0:
         raise MoneyRefused("nothing negative is shared out")
@@ -74,7 +76,7 @@ def share_late(
     theirs = {id: amount - min(amount, parts[id]) for id, amount in own.items()}
     theirs = hamilton(theirs, total=min(total_minor, sum(theirs.values())), seed=seed)
     rest = total_minor - sum(theirs.values())
-    relieved = hamilton(borne, total=min(rest, gone), seed=seed)
+    relieved = stage_next(borne, paid=relieved_minor or {}, total=min(rest, gone), seed=seed)
     late = {}
     for id in sorted(own.keys() | borne.keys()):
         back = theirs.get(id, 0) + relieved.get(id, 0)

@@ -175,6 +175,43 @@ def stage_last(
     )
 
 
+def stage_next(
+    left: Mapping[str, int], *, paid: Mapping[str, int], total: int, seed: str
+) -> dict[str, int]:
+    """Share out `total` now, all of it, where nobody knows whether more will follow.
+
+    `left` is what each may still get, `paid` what each got before. Everybody is brought up to the
+    floor of their share of all that was paid so far; a unit beyond that goes to those who are not
+    beyond their share, in the order in which the next one falls due to them. So each stays within
+    a unit, and nothing is taken back. Where nothing was paid it is Hamilton's method. Raises
+    MoneyRefused if `total` exceeds `left`. Source: the quota method of Balinski and Young, 1975.
+    """
+    whole, earlier = _whole(left, total), sum(paid.values())
+    if total > whole:
+        raise MoneyRefused("nobody gets back more than was given")
+    if total == 0 or earlier == 0:
+        return hamilton(left, total=total, seed=seed)
+    gave = {key: amount + paid.get(key, 0) for key, amount in left.items()}
+    had = {key: paid.get(key, 0) for key in left}
+    due = {key: amount * (earlier + total) // (earlier + whole) for key, amount in gave.items()}
+    reached = {key: max(had[key], due[key]) for key in left}
+
+    def order(key: str) -> tuple[bool, int, str, str]:
+        is_beyond = reached[key] * (earlier + whole) >= gave[key] * (earlier + total)
+        falls_due = ((reached[key] + 1) << 64) // max(gave[key], 1)
+        return is_beyond, falls_due, digest("tie", seed, key), key
+
+    spare = total - sum(reached[key] - had[key] for key in left)
+    for key in sorted((key for key in left if reached[key] < gave[key]), key=order)[
+        : max(spare, 0)
+    ]:
+        reached[key] += 1
+    while spare < 0:
+        key = max((key for key in left if reached[key] > had[key]), key=order)
+        reached[key], spare = reached[key] - 1, spare + 1
+    return {key: reached[key] - had[key] for key in left}
+
+
 def _unpaid(
     due: Mapping[str, int], *, returned: int, whole: int, paid: Mapping[str, int]
 ) -> dict[str, int]:

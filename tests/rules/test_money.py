@@ -1,6 +1,7 @@
 """Money to the last minor unit: C-8, C-10, currencies and the text of an amount."""
 
 from fractions import Fraction
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from countmein.rules.money import (
     refund_split,
     stage_floor,
     stage_last,
+    stage_next,
 )
 from tests.rules.crowds import cases
 
@@ -61,6 +63,58 @@ def test_c_8_staged_payments_are_never_taken_back_and_end_at_the_same_cent(
     assert all(amount >= 0 for amount in last.values())
     at_once = hamilton(amounts, total=stages[-1], seed="campaign")
     assert at_once == {key: paid[key] + last[key] for key in paid}
+
+
+@st.composite
+def gifts_and_small_steps(draw: st.DrawFn) -> tuple[dict[str, int], list[int]]:
+    """A few units at a time, of gifts of a few units: where odd units weigh most."""
+    amounts = draw(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=2), st.integers(1, 60)))
+    stages, whole = [0], sum(amounts.values())
+    for step in draw(st.lists(st.integers(1, 5), max_size=30)):
+        stages.append(min(whole, stages[-1] + step))
+    return amounts, stages
+
+
+@settings(max_examples=cases(400), deadline=None)
+@given(gifts_and_stages() | gifts_and_small_steps(), st.text("abc", max_size=3))
+def test_c_8_where_no_stage_is_known_to_be_the_last_all_is_paid_and_nobody_falls_behind(
+    case: tuple[dict[str, int], list[int]], seed: str
+) -> None:
+    """Each stage pays all that came, takes nothing back, and leaves each within a unit."""
+    amounts, stages = case
+    whole, paid = sum(amounts.values()), dict.fromkeys(amounts, 0)
+    for returned in sorted(stages):
+        left = {key: amounts[key] - paid[key] for key in amounts}
+        now = stage_next(left, paid=paid, total=returned - sum(paid.values()), seed=seed)
+        assert all(0 <= now[key] <= left[key] for key in left)
+        paid = {key: paid[key] + now[key] for key in paid}
+        assert returned == sum(paid.values())
+        for key, amount in amounts.items():
+            assert abs(paid[key] * whole - amount * returned) < max(whole, 1)
+
+
+@MODEST
+@given(gifts, st.integers(0, 100), st.text("abc", max_size=3))
+def test_the_first_of_such_stages_is_hamiltons(
+    gifts: dict[str, int], share: int, seed: str
+) -> None:
+    total = sum(gifts.values()) * share // 100
+    expected = hamilton(gifts, total=total, seed=seed)
+    assert expected == stage_next(gifts, paid={}, total=total, seed=seed)
+    assert expected == stage_next(dict(reversed(gifts.items())), paid={}, total=total, seed=seed)
+
+
+def test_c_8_with_hamiltons_remainders_the_same_one_gets_every_odd_unit() -> None:
+    """The negative control: a unit comes back five times, and one of two nearly equals gets all."""
+    gave = {"a": 60, "b": 55}
+    naive, fair = dict.fromkeys(gave, 0), dict.fromkeys(gave, 0)
+    for _stage in range(5):
+        for paid, share in ((naive, hamilton), (fair, partial(stage_next, paid=dict(fair)))):
+            left = {key: gave[key] - paid[key] for key in gave}
+            for key, unit in share(left, total=1, seed="7").items():
+                paid[key] += unit
+    assert {"a": 5, "b": 0} == naive
+    assert {"a": 3, "b": 2} == fair
 
 
 def test_c_8_paying_whole_shares_at_every_stage_would_have_to_take_back() -> None:

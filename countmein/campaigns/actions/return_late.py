@@ -22,6 +22,7 @@ from countmein.campaigns.stakes import (
     commission_on,
     held_of,
     owed,
+    relieved_of,
     standing_when_all_is_back,
 )
 from countmein.ledger import actions as ledger
@@ -143,6 +144,7 @@ def _return(campaign: Campaign, this: Failure, total_minor: int, *, turn: int) -
         borne_minor={str(id): max(0, amount) for id, amount in borne.items()},
         whole_minor=max(0, whole),
         seed=campaign.code,
+        relieved_minor={str(id): max(0, n) for id, n in relieved_of(campaign).items()},
     )
     by_id = {uuid.UUID(id): share for id, share in late.items()}
     _write(campaign, this, rows, by_id)
