@@ -19,6 +19,7 @@ COMMANDS = {
     "alarms": ("alarms", "what is wrong with the site itself; --drill writes to its owners"),
     "backup": ("backup", "copy the embedded database, or say what copies there are"),
     "restore": ("restore", "a fresh home from a backup, as it was at a given second"),
+    "verify": ("verify", "check an export of the public log, or a proof"),
     "bank": ("bank", "take in statements of the site's bank account"),
     "token": ("token", "print a program's token for an organiser"),
     "clock": ("clock", "show or move the sandbox's clock"),

@@ -26,6 +26,12 @@ def checkpoint() -> SignedCheckpoint | None:
     return SignedCheckpoint.objects.order_by("-size").first()
 
 
+def checkpoint_note() -> str:
+    """The newest checkpoint as a mail carries it; empty before the first."""
+    newest = checkpoint()
+    return newest.note if newest else ""
+
+
 def signed_tile(level: int, index: int, width: int) -> bytes | None:
     """A tile of this width, if the published tree has it."""
     newest = checkpoint()

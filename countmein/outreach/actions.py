@@ -16,6 +16,7 @@ from procrastinate.tasks import Task
 from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
 from countmein.base.metrics import Counter
+from countmein.log.queries import checkpoint_note
 from countmein.members.models import Contact
 from countmein.outreach.channels import CHANNELS
 from countmein.outreach.channels.port import Mail
@@ -81,6 +82,8 @@ def address_lane(address: str) -> int:
 def post(posts: Sequence[Post]) -> None:
     """Queue messages; a cause that was queued before stays as it was."""
     now = real_now()
+    # Each mail carries the log's newest checkpoint out of the house: it cannot be taken back.
+    signed = {"checkpoint": checkpoint_note()}
     rows = [
         Delivery(
             lane=p.lane,
@@ -89,7 +92,7 @@ def post(posts: Sequence[Post]) -> None:
             to_address=p.to_address,
             topic=p.topic,
             language=p.language,
-            letter=asdict(p.letter),
+            letter=asdict(p.letter) | signed,
             is_awaited=p.is_awaited,
             queued_at=now,
             due_at=now,

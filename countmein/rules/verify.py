@@ -105,7 +105,7 @@ def key_of(line):
 def open_note(note, key_line):
     """The text of a note that this key has signed; raises Wrong otherwise."""
     name, id, key = key_of(key_line)
-    text, gap, signatures = note.rpartition("\n\n")
+    text, gap, signatures = note.replace("\r\n", "\n").rpartition("\n\n")
     text += "\n"
     for line in signatures.splitlines() if gap else []:
         dash, _, rest = line.partition(" ")
@@ -392,10 +392,10 @@ def verify_export(lines, key, seen=None):
         except (ValueError, KeyError, TypeError) as fault:
             where = log.tree.size
             raise log.first(Wrong(f"line {number} cannot be read ({fault!r})", where)) from None
+    if kept and kept[0] > log.tree.size:
+        raise log.first(Wrong("they have been cut off", log.signed, kept[0] - 1))
     if log.signed != log.tree.size:
         raise log.first(Wrong("no checkpoint covers them", log.signed, log.tree.size - 1))
-    if kept and kept[0] > log.tree.size:
-        raise Wrong("they have been cut off", log.tree.size, kept[0] - 1)
     return log
 
 def verify_proof(proof, key):
@@ -411,18 +411,16 @@ def verify_proof(proof, key):
         raise Wrong("it is the entry of another pledge", e["n"])
     return e
 
-def main():
+def main(arguments=None):
     """Read the command line; exit 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description="Check a Countmein log or a proof.")
     parser.add_argument("file")
     parser.add_argument("--key", required=True)
     parser.add_argument("--seen")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     try:
         with open(asked.file, encoding="utf-8") as file:
-            head = file.read(1)
-            file.seek(0)
-            first = json.loads(file.readline()) if head == "{" else {}
+            first = json.loads(file.readline() or "{}")
             file.seek(0)
             if "path" in first:
                 e = verify_proof(first, asked.key)
