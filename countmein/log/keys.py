@@ -50,6 +50,13 @@ def verifier_key() -> str:
     return log.verifier_key(origin(), private_key().public_key().public_bytes_raw())
 
 
+def signed_by() -> str:
+    """How each signature of this key begins: its name and most of its id."""
+    public = private_key().public_key().public_bytes_raw()
+    id = base64.b64encode(log.key_id(origin(), 1, public) + b"\0\0").decode()
+    return f"— {origin()} {id[:5]}"
+
+
 def sign(text: str) -> str:
     """The signed note of a text; the same text has the same note."""
     key = private_key()

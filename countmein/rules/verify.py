@@ -364,6 +364,7 @@ class Log:
             size, root = open_checkpoint(note, key)
         except Wrong as fault:
             raise self.first(Wrong(str(fault), first, last)) from None
+        last = max(last, size - 1)
         if size != self.tree.size or root != self.tree.root():
             raise self.first(Wrong(f"they are not what was signed at size {size}", first, last))
         if self.bent or self.fault:
