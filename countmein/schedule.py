@@ -39,6 +39,7 @@ from countmein.campaigns.actions.moderate import carry_on, unmoderated
 from countmein.campaigns.actions.pay_out import pay_out, to_judge
 from countmein.campaigns.actions.prove import prove, to_prove
 from countmein.campaigns.actions.reallocate import reallocate, to_reallocate
+from countmein.campaigns.actions.record import record
 from countmein.campaigns.actions.release import release
 from countmein.campaigns.actions.retain import is_retained, retain
 from countmein.campaigns.actions.return_late import return_late, to_return_late
@@ -47,6 +48,7 @@ from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.actions.settle import settle
 from countmein.campaigns.models import Ballot, Gate
 from countmein.campaigns.uncounted import note_missed, uncounted
+from countmein.campaigns.unlogged import may_write, to_record, to_seal
 from countmein.campaigns.waitlist import PLACE_KEPT
 from countmein.members.erasing import undone
 from countmein.outreach import actions as outreach
@@ -110,8 +112,14 @@ def sweep() -> None:
     due = [*payments.due_jobs()]
     due += [events.read_events] if events.has_news() else []
     due += outreach.due_jobs()
+    if may_write() and _is_unrecorded():
+        due.append(record)
     for task in due:
         defer(task, once=task.name)
+
+
+def _is_unrecorded() -> bool:
+    return bool(to_record(limit=1)) or to_seal()
 
 
 def _hand_out(task: Any, name: str, ids: Iterable[Any]) -> None:
@@ -250,6 +258,7 @@ def _unfinished(now: datetime) -> list[str]:
         "unlinking": to_unlink,
         "moderation": unmoderated,
         "events": events.has_news,
+        "the public log": _is_unrecorded,
         # A message that is being sent is its job's; what a dead job left is parked by the chores.
         "mail": outreach.has_unsent,
     }

@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "countmein.base",
     "countmein.members",
     "countmein.ledger",
+    "countmein.log",
     "countmein.payments",
     "countmein.outreach",
     "countmein.campaigns",
@@ -181,6 +182,11 @@ STRIPE_API_KEY = os.environ.get("STRIPE_API_KEY", "")
 STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 # Stripe allows 25 requests a second on one endpoint; the sandbox bears more.
 CHARGES_PER_SECOND = int(os.environ.get("CHARGES_PER_SECOND", "500" if SANDBOX else "20"))
+
+# Where the log keeps its key and the last checkpoint it signed: never in the database.
+LOG_DIR = os.environ.get("COUNTMEIN_LOG_DIR") or os.environ.get("COUNTMEIN_HOME", ".countmein")
+# What happened is written into the log, and signed, at most so often.
+LOG_PAUSE_SECONDS = float(os.environ.get("LOG_PAUSE_SECONDS", "2"))
 
 # A campaign into which people pour is counted at most so often; any other one at once.
 COUNT_PAUSE_SECONDS = float(os.environ.get("COUNT_PAUSE_SECONDS", "1"))

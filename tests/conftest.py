@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +26,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     database from being dropped.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('ledger_transfer') IS NOT NULL")
-        if cursor.fetchone() == (True,):
-            cursor.execute("GRANT TRUNCATE ON ledger_transfer TO CURRENT_USER")
+        for table in ("ledger_transfer", "log_entry", "log_signedcheckpoint", "log_fact"):
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+            if cursor.fetchone() == (True,):
+                cursor.execute(f"GRANT TRUNCATE ON {table} TO CURRENT_USER")
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
@@ -94,6 +96,8 @@ def site(transactional_db: None) -> Iterator[Site]:
     """The site at rest, its clock at the real time; no flush empties the table of jobs."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
+    # The log of this test begins anew, and so does what its key has signed.
+    (Path(settings.LOG_DIR) / "log_last").unlink(missing_ok=True)
     # All tests share one provider: this site reads its statement from here on.
     from countmein.payments.actions.statement import OVERLAP, begin_statement
 

@@ -57,6 +57,7 @@ def _begin() -> None:
         "STRIPE_WEBHOOK_SECRET": "whsec_sandbox",
         "CHARGES_PER_SECOND": "5000",
         "COUNT_PAUSE_SECONDS": "0",
+        "LOG_PAUSE_SECONDS": "0",
         "DJANGO_SETTINGS_MODULE": "countmein.settings",
     }
     if "DATABASE_URL" not in os.environ:

@@ -216,6 +216,8 @@ class Move(LaneModel):
                 name="one_move_of_a_kind",
             )
         ]
+        # What the public log has not read yet.
+        indexes = [models.Index(fields=["id"], name="move_by_time")]
 
 
 class Crowd(LaneModel):
@@ -317,6 +319,8 @@ class Pledge(LaneModel):
         indexes = [
             # Accepting and releasing walk the pledges of one state in order of arrival.
             models.Index(fields=["lane", "campaign_id", "state", "id"], name="pledge_by_state"),
+            # What the public log has not read yet.
+            models.Index(fields=["lane", "campaign_id", "round", "id"], name="pledge_by_round"),
             models.Index(
                 fields=["lane", "campaign_id"],
                 condition=models.Q(newcomer__isnull=False),

@@ -20,6 +20,7 @@ COMMANDS = {
     "backup": ("backup", "copy the embedded database, or say what copies there are"),
     "restore": ("restore", "a fresh home from a backup, as it was at a given second"),
     "keys": ("keys", "the site's sealing keys: what each still seals; --add makes a newer one"),
+    "verify": ("verify", "check an export of the public log, or a proof"),
     "bank": ("bank", "take in statements of the site's bank account"),
     "token": ("token", "print a program's token for an organiser"),
     "clock": ("clock", "show or move the sandbox's clock"),

@@ -41,6 +41,8 @@ class Transfer(LaneModel):
         indexes = [
             # The public ledger of one campaign, in the order of the entries.
             models.Index(fields=["lane", "campaign_id", "id"], name="transfer_by_campaign"),
+            # What the public log has not read yet, of all campaigns.
+            models.Index(fields=["id"], name="transfer_by_time"),
             # What came back after a failure was settled, which is rare.
             models.Index(
                 fields=["lane", "campaign_id"],

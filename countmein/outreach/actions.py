@@ -18,6 +18,7 @@ from countmein.base.clock import real_now
 from countmein.base.jobs import defer, job
 from countmein.base.logs import mask
 from countmein.base.metrics import Counter
+from countmein.log.queries import checkpoint_note
 from countmein.members import contacts as members
 from countmein.members.models import ERASED, UNLINKED
 from countmein.outreach.channels import CHANNELS
@@ -89,6 +90,8 @@ def post(posts: Sequence[Post]) -> None:
     now = real_now()
     posts = [p for p in posts if p.contact_id not in (ERASED, UNLINKED)]
     posts.sort(key=lambda p: (p.lane, p.once))
+    # Each mail carries the log's newest checkpoint out of the house: it cannot be taken back.
+    signed = {"checkpoint": checkpoint_note()}
     rows = [
         Delivery(
             lane=p.lane,
@@ -104,7 +107,7 @@ def post(posts: Sequence[Post]) -> None:
         for p in posts
     ]
     for row, p in zip(rows, posts, strict=True):
-        row.say(asdict(p.letter))
+        row.say(asdict(p.letter) | signed)
     Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     for task, is_awaited in ((send_awaited, True), (send, False)):
         if any(row.is_awaited is is_awaited for row in rows):

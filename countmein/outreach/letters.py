@@ -64,10 +64,10 @@ def _attachments(letter: dict[str, Any]) -> list[Attachment]:
     return attached
 
 
-def qr_png(text: str) -> bytes:
+def qr_png(text: str, *, level: str = "m") -> bytes:
     """Return a QR picture of a code, for scanning at a till or a door."""
     picture = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(picture, kind="png", scale=6, border=4)
+    segno.make(text, error=level, micro=False).save(picture, kind="png", scale=6, border=4)
     return picture.getvalue()
 
 

@@ -80,6 +80,10 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/api/v1/pledges/{pledge}/ballots?receipt={receipt}", EVERYBODY),
         ("POST", "/api/v1/pledges/{pledge}/ballots", Row(422, 422, 422, 422)),
     ],
+    "api/v1/pledges/<code>/proof": [
+        ("GET", "/api/v1/pledges/{pledge}/proof", NOBODY),
+        ("GET", "/api/v1/pledges/{pledge}/proof?receipt={receipt}", NOBODY),
+    ],
     "api/v1/pledges/<code>/confirm": [
         ("POST", "/api/v1/pledges/{pledge}/confirm", Row(422, 422, 422, 422)),
     ],
@@ -152,6 +156,19 @@ MATRIX: Final[dict[str, list[tuple[str, str, Row]]]] = {
         ("GET", "/p/{pledge}/", NOBODY),
         ("GET", "/p/{pledge}/?receipt={receipt}", EVERYBODY),
     ],
+    "p/<code>/proof/": [
+        ("GET", "/p/{pledge}/proof/", NOBODY),
+        ("GET", "/p/{pledge}/proof/?receipt={receipt}", EVERYBODY),
+    ],
+    # Nothing is signed yet.
+    "p/<code>/proof.png": [("GET", "/p/{pledge}/proof.png?receipt={receipt}", NOBODY)],
+    "log/": [("GET", "/log/", EVERYBODY)],
+    "log/checkpoint": [("GET", "/log/checkpoint", NOBODY)],
+    "log/key": [("GET", "/log/key", EVERYBODY)],
+    "log/export.jsonl": [("GET", "/log/export.jsonl", EVERYBODY)],
+    "log/tile/entries/<path:place>": [("GET", "/log/tile/entries/000", NOBODY)],
+    "log/tile/<int:level>/<path:place>": [("GET", "/log/tile/0/000", NOBODY)],
+    "verify.py": [("GET", "/verify.py", EVERYBODY)],
     "p/<code>/confirm/": [
         ("GET", "/p/{pledge}/confirm/", NOBODY),
         ("POST", "/p/{pledge}/confirm/", NOBODY),

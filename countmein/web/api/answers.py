@@ -354,6 +354,17 @@ class Ledger(Answer):
     next: str | None
 
 
+class PledgeProof(Answer):
+    """What shows that a pledge is in the public log; it opens nothing and may be shown."""
+
+    pledge: str
+    salt: str
+    entry: str
+    path: list[str]
+    checkpoint: str
+    key: str
+
+
 class Check(Answer):
     """One thing that was checked."""
 

@@ -15,6 +15,7 @@ from countmein.campaigns.after_bodies import VoteBody
 from countmein.campaigns.bodies import ConfirmBody, PledgeBody, PledgePatch
 from countmein.campaigns.plan_queries import own_ballots
 from countmein.campaigns.pledge_terms import PledgeRequest
+from countmein.log.queries import proof
 from countmein.web.api import answers
 from countmein.web.api.asking import (
     BEARER,
@@ -91,6 +92,17 @@ def withdraw_pledge(request: HttpRequest, code: str, receipt: str = "") -> HttpR
     """Withdraw, unless the campaign has tipped with this pledge in it."""
     require_no_body(request)
     return _shown(withdraw.withdraw(pledge=own(code, receipt)))
+
+
+@router.get("/pledges/{code}/proof", response=answers.PledgeProof)
+def show_proof(request: HttpRequest, code: str, receipt: str = "") -> HttpResponse:
+    """Show what proves one's own pledge; it opens nothing. 404 until it is in the signed log."""
+    row = own(code, receipt)
+    found = proof(lane=row.lane, pledge_id=row.id, code=row.code)
+    if found is None:
+        raise Refused(not_found())
+    said = answers.PledgeProof.model_validate(found)
+    return answer(said, headers={"Cache-Control": _PRIVATE})
 
 
 @router.get("/pledges/{code}/ballots", response=OwnBallots)
