@@ -46,7 +46,7 @@ _ROUTES: Final = tuple(
     (re.compile(rf"(?:{methods}) {path}"), route)
     for methods, path, route in (
         (_ANY, rf"/c/{_CODE}/pledge/.*", Route(is_promised=True)),
-        (_ANY, r"/(?:p|freeze|unsubscribe)/.*", Route(is_promised=True)),
+        (_ANY, r"/(?:p|freeze|unsubscribe|my-data)/.*", Route(is_promised=True)),
         ("POST", rf"/api/v1/campaigns/{_CODE}/pledges.*", Route(is_promised=True)),
         (_ANY, r"/api/v1/pledges/.*", Route(is_promised=True)),
         (_READ, rf"/c/{_CODE}/(?:\?.*)?", Route(is_shared=True)),

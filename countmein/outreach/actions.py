@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, cast
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Q
 from procrastinate.tasks import Task
 
@@ -20,7 +21,7 @@ from countmein.base.metrics import Counter
 from countmein.members import contacts as members
 from countmein.members.models import ERASED, UNLINKED
 from countmein.outreach.channels import CHANNELS
-from countmein.outreach.channels.port import Mail
+from countmein.outreach.channels.port import Mail, Outcome, SendResult
 from countmein.outreach.letters import mail_of
 from countmein.outreach.models import Delivery, DeliveryState
 from countmein.rules.canonical import lane_of
@@ -32,6 +33,8 @@ _PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 25, 120, 360, 720, 720, 720
 #: A claim older than this belongs to a worker that died. What it had not begun is sent by another;
 #: what it had begun may have arrived: unknown.
 _CLAIM_LASTS = timedelta(seconds=30)
+#: So many lines to the mail server side by side, while more than a batch waits.
+_LINES = 4
 #: A job's turn: long enough to be worth its start, short enough to stop for in good order.
 TURN_SECONDS = 20.0
 
@@ -125,9 +128,39 @@ def send() -> None:
 
 
 def _send(claim: Callable[[], list[Delivery]]) -> None:
+    """Send for a turn: over one line, and over more side by side once there are many."""
     ends = time.monotonic() + TURN_SECONDS
-    while time.monotonic() < ends and (batch := claim()):
+
+    def next_batch() -> list[Delivery]:
+        return claim() if time.monotonic() < ends else []
+
+    batch = next_batch()
+    while 0 < len(batch) < BATCH:
         _hand_over(batch)
+        batch = next_batch()
+    if batch:
+        _side_by_side(batch, next_batch)
+
+
+def _side_by_side(batch: list[Delivery], next_batch: Callable[[], list[Delivery]]) -> None:
+    """Send this batch and all that follow; each line takes batches of its own."""
+
+    def line(batch: list[Delivery]) -> None:
+        while batch:
+            _hand_over(batch)
+            batch = next_batch()
+
+    def further_line() -> None:
+        try:
+            line(next_batch())
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(_LINES - 1) as pool:
+        others = [pool.submit(further_line) for _ in range(_LINES - 1)]
+        line(batch)
+        for done in others:
+            done.result()
 
 
 def _claim(*, is_awaited: bool) -> list[Delivery]:
@@ -176,67 +209,104 @@ def send_now(causes: Sequence[tuple[int, str]]) -> None:
         _hand_over(list(Delivery.objects.filter(pk__in=keys)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """What came of one message. With a pause it was explicitly refused for now: it waits again."""
+
+    delivery: Delivery
+    state: str
+    receipt: str
+    pause: timedelta | None = None
+
+
 def _hand_over(batch: Sequence[Delivery]) -> None:
-    rows = {str(delivery.id): delivery for delivery in batch}
-    for result in CHANNELS["email"].send(_mails(batch)):
-        delivery = rows[result.id]
-        if result.outcome == "refused" and not result.permanent:
-            _put_off(delivery, receipt=result.receipt)
-        else:
-            _finish(delivery, state=result.outcome, receipt=result.receipt)
+    """Send a batch over one line.
 
-
-def _mails(batch: Sequence[Delivery]) -> Iterator[Mail]:
-    """Each message of a batch, marked as being sent at the moment the channel asks for it.
-
-    So a kill leaves one message unknown and not the whole batch.
+    What came of a message is written in the statement that marks the next one as being sent: so
+    each costs one commit, and still a kill leaves one message unknown and not the whole batch.
     """
+    rows, ended = {str(delivery.id): delivery for delivery in batch}, list[_Ended]()
+    try:
+        for result in CHANNELS["email"].send(_mails(batch, ended)):
+            ended.append(_what_came(rows[result.id], result))
+    finally:
+        _write(ended, None)
+
+
+def _mails(batch: Sequence[Delivery], ended: list[_Ended]) -> Iterator[Mail]:
+    """Each message of a batch, marked as being sent at the moment the channel asks for it."""
     contacts = members.opened((d.lane, d.contact_id) for d in batch if d.contact_id)
     for delivery in batch:
         id = delivery.contact_id
         contact = contacts.get((delivery.lane, id)) if id is not None else None
         if contact is None and id is not None:
-            _finish(delivery, state=DeliveryState.REFUSED, receipt="the address was erased")
+            receipt = "the address was erased"
+            ended.append(_Ended(delivery=delivery, state=DeliveryState.REFUSED, receipt=receipt))
             continue
         mail = mail_of(delivery, contact=contact)
-        if _begin(delivery):
+        if _begin(delivery, ended):
             yield mail
 
 
-def _begin(delivery: Delivery) -> bool:
+def _begin(delivery: Delivery, ended: list[_Ended]) -> bool:
     """Mark as being sent, unless another worker has taken it since; committed before a byte goes.
 
     Who froze for longer than a claim lasts finds another due time here than its own.
     """
     delivery.attempt += 1
-    return bool(
-        Delivery.objects.filter(
-            lane=delivery.lane,
-            id=delivery.id,
-            state=DeliveryState.QUEUED,
-            due_at=delivery.due_at,
-        ).update(state=DeliveryState.SENDING, attempt=delivery.attempt, done_at=real_now())
+    return _write(ended, delivery)
+
+
+def _what_came(delivery: Delivery, result: SendResult) -> _Ended:
+    """Only what was explicitly refused for now is tried again, for a while."""
+    is_over = delivery.attempt > len(_PAUSES)
+    if result.outcome != Outcome.REFUSED or result.permanent or is_over:
+        return _Ended(delivery=delivery, state=result.outcome, receipt=result.receipt)
+    pause = _PAUSES[delivery.attempt - 1]
+    return _Ended(
+        delivery=delivery, state=DeliveryState.QUEUED, receipt=result.receipt, pause=pause
     )
 
 
-def _put_off(delivery: Delivery, *, receipt: str) -> None:
-    """Explicitly refused for now: the only outcome that is tried again."""
-    if delivery.attempt > len(_PAUSES):
-        _finish(delivery, state=DeliveryState.REFUSED, receipt=receipt)
-        return
-    Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
-        state=DeliveryState.QUEUED,
-        due_at=real_now() + _PAUSES[delivery.attempt - 1],
-        receipt=mask(receipt)[:255],
-    )
+def _key(delivery: Delivery) -> list[Any]:
+    return [delivery.attempt, delivery.lane, delivery.id, delivery.due_at]
 
 
-def _finish(delivery: Delivery, *, state: str, receipt: str) -> None:
-    """Write down the outcome; what the message said is of no further use."""
-    MAILS.add(state)
-    Delivery.objects.filter(lane=delivery.lane, id=delivery.id).update(
-        state=state, done_at=real_now(), receipt=mask(receipt)[:255], letter={}
-    )
+def _write(ended: list[_Ended], begun: Delivery | None) -> bool:
+    """Write down what has ended and what begins, together; tell whether that may begin.
+
+    What a message said is of no further use once it has ended.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH ended AS (
+                UPDATE outreach_delivery d SET state = v.state, receipt = v.receipt,
+                    due_at = coalesce(clock_timestamp() + v.pause, d.due_at),
+                    done_at = CASE WHEN v.pause IS NULL THEN clock_timestamp() ELSE d.done_at END,
+                    letter = CASE WHEN v.pause IS NULL THEN '{}' ELSE d.letter END
+                FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::text[], %s::interval[])
+                     AS v (lane, id, state, receipt, pause)
+                WHERE d.lane = v.lane AND d.id = v.id)
+            UPDATE outreach_delivery
+            SET state = 'sending', attempt = %s, done_at = clock_timestamp()
+            WHERE lane = %s AND id = %s AND state = 'queued' AND due_at = %s RETURNING id
+            """,
+            [
+                [each.delivery.lane for each in ended],
+                [each.delivery.id for each in ended],
+                [str(each.state) for each in ended],
+                [mask(each.receipt)[:255] for each in ended],
+                [each.pause for each in ended],
+                *(_key(begun) if begun is not None else [None] * 4),
+            ],
+        )
+        may_begin = cursor.fetchone() is not None
+    for each in ended:
+        if each.pause is None:
+            MAILS.add(each.state)
+    ended.clear()
+    return may_begin
 
 
 def forget_deliveries(*, lane: int, contact_ids: Sequence[uuid.UUID]) -> None:

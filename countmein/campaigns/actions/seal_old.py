@@ -7,6 +7,7 @@ slice, so that a kill costs one slice. What is written meanwhile is sealed by th
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from countmein.campaigns.pledge_terms import keyed_body_digest
 from countmein.members.actions import Person
 from countmein.members.contacts import give_keys, key_place, own_key, seal_contact
 from countmein.members.models import Contact, Member
+from countmein.payments.actions.bank_reseal import parties_sealed_by
 
 SLICE: Final = 200
 #: The chores hand out a turn each minute: old rows are sealed beside the site's work.
@@ -158,7 +160,8 @@ def _wrap_keys(rows: Sequence[Member]) -> None:
 
 
 def sealed_by() -> dict[int, int]:
-    """How much each site key still holds, by its number: members' keys, letters, newcomers."""
+    """How much each site key still holds, by its number: members' keys, letters, newcomers, and
+    accounts at the bank."""
     number = "get_byte({0}, 0) * 256 + get_byte({0}, 1)"
     letter = number.format("decode(letter ->> 'sealed', 'base64')")
     newcomer = number.format("decode(newcomer #>> '{}', 'base64')")
@@ -172,4 +175,4 @@ def sealed_by() -> dict[int, int]:
                   WHERE jsonb_typeof(newcomer) = 'string') sealed
                 GROUP BY 1"""
         )
-        return dict(cursor.fetchall())
+        return dict(parties_sealed_by() + Counter(dict(cursor.fetchall())))

@@ -50,6 +50,8 @@ CONFIRMATIONS_A_DAY = 3
 
 #: Somebody sits at the screen and waits for these: they go before any mass of letters.
 AWAITED = frozenset({"confirm", "card_refused"})
+#: These say the same to everybody who reads one language.
+_ALIKE = frozenset({"lapsed"})
 
 
 @job(name="campaigns.tell", queue="sends", is_awaited=lambda ids: ids["topic"] in AWAITED)
@@ -78,13 +80,17 @@ def _tell(campaign: Campaign, topic: str, pledge_ids: list[str]) -> None:
         rows = _within_allowance(rows)
     languages = contacts.languages((row.person_lane, row.contact_id) for row in rows)
     background = _Background(campaign, rows)
-    posts = []
+    posts, alike = [], dict[str, Letterhead]()
     for row in rows:
         language = languages.get((row.person_lane, row.contact_id), "en-gb")
-        with translation.override(language):
-            letter = background.letter(row, topic)
+        letter = alike.get(language)
         if letter is None:
-            continue
+            with translation.override(language):
+                letter = background.letter(row, topic)
+            if letter is None:
+                continue
+            if topic in _ALIKE:
+                alike[language] = letter
         posts.append(
             Post(
                 once=f"{topic}:{row.id}",

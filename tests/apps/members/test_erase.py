@@ -13,11 +13,13 @@ from django.db import connection
 
 from countmein.base.clock import site_now
 from countmein.base.ids import keyed_digest
+from countmein.base.lanes import LaneQuerySet
 from countmein.base.sealing import SealBroken
 from countmein.campaigns.actions import erase as erasing_verbs
 from countmein.campaigns.actions.count import count, tally_of
 from countmein.campaigns.actions.enrol import enrol_newcomers
-from countmein.campaigns.actions.erase import carry_out, erase, erase_again
+from countmein.campaigns.actions.erase import carry_out, erase, erase_again, unlink
+from countmein.campaigns.actions.retain import forget_unneeded
 from countmein.campaigns.actions.secure import secure
 from countmein.campaigns.gates import gate_of
 from countmein.campaigns.models import Campaign, Pledge
@@ -185,43 +187,102 @@ def test_a_newcomer_is_erased_before_they_are_enrolled(
     site.check()
 
 
+def in_a_thread(act: Callable[[], Any]) -> threading.Thread:
+    """Do something on a connection of its own."""
+
+    def run() -> None:
+        try:
+            act()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def await_lock_or_end(thread: threading.Thread) -> None:
+    """Return once the thread has ended, or somebody in the database waits for a lock."""
+    while thread.is_alive():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database())"
+            )
+            if cursor.fetchone() == (True,):
+                return
+        thread.join(0.01)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("is_naive", [False, True])
 def test_enrolling_and_erasing_at_the_same_time_leaves_nobody(
-    site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch
+    site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch, is_naive: bool
 ) -> None:
-    """Whoever enrols looks first and writes then; an erasure fits in between, all of it but the
-    pledge, which is held."""
+    """Whoever enrols looks first and writes then; a whole erasure would fit in between, if the
+    pledge were not held. The naive one holds nothing, and brings the person back for good."""
     answer = join(launch(rule={"people": 9}), "ben", key="a")
     row = pledge_of(answer)
     looked, go_on = threading.Event(), threading.Event()
-    real = erasing_verbs.erasing.being_erased
+    real = erasing.being_erased
 
     def slow(lanes: Any) -> Any:
         found = real(lanes)
         looked.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return found
 
     monkeypatch.setattr("countmein.campaigns.actions.enrol.being_erased", slow)
-
-    def enrol_in_a_thread() -> None:
-        try:
-            enrol_newcomers([row])
-        finally:
-            connection.close()
-
-    enrolling = threading.Thread(target=enrol_in_a_thread)
-    enrolling.start()
-    assert looked.wait(30)
+    if is_naive:
+        monkeypatch.setattr(LaneQuerySet, "select_for_update", lambda self, **_how: self)
+    enrolling = in_a_thread(lambda: enrol_newcomers([row]))
+    assert looked.wait(60)
     erase(mailbox=box_of("ben"), by="member")
-    assert not Member.objects.all_lanes().exists()
+    (begun,) = Erasure.objects.all_lanes()
+    erasing_thread = in_a_thread(lambda: carry_out(begun.lane, str(begun.id)))
+    await_lock_or_end(erasing_thread)
+    assert is_naive is not erasing_thread.is_alive()
     go_on.set()
     enrolling.join()
-    # They were enrolled after their erasure was begun; the rest of it finds them.
-    assert Member.objects.all_lanes().exists()
+    erasing_thread.join()
+    left = (Member.objects.all_lanes().exists(), Contact.objects.all_lanes().exists())
+    assert (is_naive, is_naive) == left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_naive", [False, True])
+def test_who_pledges_again_while_they_are_forgotten_is_written_down_anew(
+    site: Site, launch: Launch, join: Join, monkeypatch: pytest.MonkeyPatch, is_naive: bool
+) -> None:
+    """Whoever forgets looks for pledges first and deletes then; somebody may pledge in between.
+    The naive one holds no member, and deletes the one whom the new pledge names."""
+    first = launch(rule={"people": 9})
+    old = join(first, "ben", key="a")
     site.work()
-    assert not Member.objects.all_lanes().exists()
-    assert not Contact.objects.all_lanes().exists()
+    unlink([pledge_of(old)])
+    looked, go_on = threading.Event(), threading.Event()
+    real = erasing.forget
+
+    def slow(**given: Any) -> Any:
+        looked.set()
+        assert go_on.wait(60)
+        return real(**given)
+
+    monkeypatch.setattr(erasing, "forget", slow)
+    if is_naive:
+        monkeypatch.setattr(LaneQuerySet, "select_for_update", lambda self, **_how: self)
+    forgetting = in_a_thread(lambda: forget_unneeded(box_of("ben")))
+    assert looked.wait(60)
+    new = pledge_of(join(launch(title="Another", rule={"people": 9}), "ben", key="b"))
+    enrolling = in_a_thread(lambda: enrol_newcomers([new]))
+    await_lock_or_end(enrolling)
+    assert is_naive is not enrolling.is_alive()
+    go_on.set()
+    forgetting.join()
+    enrolling.join()
+    kept = Contact.objects.filter(lane=new.person_lane, id=new.contact_id).exists()
+    assert is_naive is not kept
+    assert is_naive is not Member.objects.all_lanes().exists()
 
 
 @pytest.mark.slow

@@ -103,6 +103,7 @@ def test_what_went_back_meanwhile_is_no_news(
     assert [] == letters(site, campaign)
 
 
+@pytest.mark.slow
 def test_who_was_dropped_before_the_letter_was_written_gets_none(
     site: Site, tipped: Tipped, bank: Bank
 ) -> None:

@@ -81,6 +81,7 @@ def test_what_was_sealed_for_one_row_does_not_open_in_another() -> None:
     assert (None, Known()) == (sealed_party(Known(), about="x"), opened_party(None, about="x"))
 
 
+@pytest.mark.slow
 def test_a_newer_key_seals_all_of_it_anew(given_back: BankOrder, settings: Any) -> None:
     """A row whose key is gone for good stays, and opens as nobody's."""
     file, old = order_bytes(given_back), newest_key()
@@ -119,6 +120,7 @@ def test_it_is_forgotten_once_nothing_can_move_any_more(
     site.check()
 
 
+@pytest.mark.slow
 def test_what_is_under_way_keeps_its_payee(site: Site, given_back: BankOrder) -> None:
     site.advance(KEPT + timedelta(days=2))
     forget_parties()

@@ -25,7 +25,7 @@ if (slider) {
       say(wanted);
     }
   });
-  const first = Number(typed.value) || withMe;
+  const first = Math.max(Number(typed.value) || withMe, Number(range.min));
   range.value = first;
   say(first);
   slider.hidden = false;
