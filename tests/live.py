@@ -54,8 +54,8 @@ class Live:
     def environment(self) -> dict[str, str]:
         """The shell an operator would work in."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
-        offered = {"COUNTMEIN_LANGUAGES": "en-gb,ar", "COUNTMEIN_DEBUG": "1"}  # one from the right
-        return {**clean, **offered, **self.settings, "COUNTMEIN_HOME": str(self.home)}
+        seen = {"COUNTMEIN_DEBUG": "1"}  # all parts of the pages
+        return {**clean, **seen, **self.settings, "COUNTMEIN_HOME": str(self.home)}
 
     def start(self) -> None:
         """Run `countmein up` and wait until it is ready."""

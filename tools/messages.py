@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -112,8 +113,10 @@ def _first(message: Message) -> str:
 
 def compiled(language: str) -> bytes:
     """The catalogue as gettext reads it."""
-    text = io.BytesIO()
-    write_mo(text, read(language))
+    text, words = io.BytesIO(), read(language)
+    # Compiled twice, the same words are the same bytes.
+    words.creation_date = words.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
+    write_mo(text, words)
     return text.getvalue()
 
 

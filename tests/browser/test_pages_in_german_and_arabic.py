@@ -40,6 +40,7 @@ def test_pages_fit_and_read_in_their_direction(
         page = arrive(viewport=viewport, locale=language)
         for name, address in addresses.items():
             page.goto(address)
+            assert language == page.evaluate("document.documentElement.lang")
             assert direction == page.evaluate("document.documentElement.dir")
             beyond = page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -151,6 +151,7 @@ def test_a_line_that_breaks_after_the_message_leaves_it_unknown(
 
 
 @pytest.mark.parametrize("retried", [{Outcome.REFUSED}, {Outcome.REFUSED, Outcome.UNKNOWN}])
+@pytest.mark.slow
 def test_nobody_is_mailed_twice_if_only_refusals_are_retried(
     channel: Channel, mailbox: Any, retried: set[Outcome]
 ) -> None:

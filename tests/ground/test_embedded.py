@@ -17,6 +17,8 @@ import pytest
 
 from countmein.base.embedded import EmbeddedRefused, Running, start
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Starts or attaches, says which server it got and whether it owns it, stays until stdin closes.
 ATTACHER = """

@@ -246,6 +246,7 @@ def test_money_is_never_a_fraction(amount: object) -> None:
 
 @settings(max_examples=cases(5000), deadline=None)
 @given(gifts, st.integers(0, 10**9), st.text("abc", max_size=3))
+@pytest.mark.slow
 def test_r_11_splits_add_up_to_the_last_unit(
     weights: dict[str, int], total: int, seed: str
 ) -> None:

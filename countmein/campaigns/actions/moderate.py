@@ -20,9 +20,9 @@ from countmein.base.clock import site_now
 from countmein.base.jobs import defer, job
 from countmein.campaigns.actions.enrol import enrol_newcomers
 from countmein.campaigns.actions.withdraw import is_acceptance_pending
-from countmein.campaigns.changes import joins, leaves
+from countmein.campaigns.changes import joins, leaves, write_changes
 from countmein.campaigns.gates import hold_shared
-from countmein.campaigns.models import Campaign, Change, Gate, Pledge
+from countmein.campaigns.models import Campaign, Gate, Pledge
 from countmein.campaigns.moderation_models import ModeratedPledge, Moderation
 from countmein.members import contacts
 from countmein.rules.states import COUNTED, PledgeState
@@ -147,7 +147,7 @@ def _take_out(campaign: Campaign, row: Moderation) -> bool:
         Moderation.objects.filter(lane=row.lane, id=row.id).update(done_at=site_now())
         return False
     meant = [p for p in _of_domain(page, choice.domain) if not is_acceptance_pending(gate, p)]
-    Change.objects.bulk_create([c for p in meant for c in leaves(gate, p)])
+    write_changes(gate, (c for p in meant for c in leaves(gate, p)))
     _move(gate, meant, to=PledgeState.held)
     ModeratedPledge.objects.bulk_create(
         [ModeratedPledge(lane=row.lane, moderation_id=row.id, pledge_id=p.id) for p in meant]
@@ -183,7 +183,7 @@ def _bring_back(campaign: Campaign, row: Moderation) -> bool:
         return False
     rows = Pledge.objects.filter(lane=row.lane, id__in=ids, state=PledgeState.held).order_by("id")
     back = list(rows.select_for_update()) if _lets_in(gate) else []
-    Change.objects.bulk_create([c for p in back for c in joins(gate, p)])
+    write_changes(gate, (c for p in back for c in joins(gate, p)))
     _move(gate, back, to=PledgeState.active)
     Moderation.objects.filter(lane=row.lane, id=row.id).update(
         after=ids[-1], lifted_people=F("lifted_people") + len(back)

@@ -192,6 +192,7 @@ def check(campaign: Campaign, number: int, *, held_before: int) -> None:
     above=st.one_of(st.none(), st.integers(1, 400)),
     is_kept=st.booleans(),
 )
+@pytest.mark.slow
 def test_two_failures_in_a_row_add_up(
     settled: Settled,
     given: list[tuple[int, str]],

@@ -160,7 +160,9 @@ def test_without_a_proof_the_rest_goes_back_in_proportion_and_each_is_told_once(
     had = {n: len(site.mails(f"b{n}@example.org")) for n in range(5)}
     site.advance(120 * DAY)
     site.work()
-    refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id).order_by("id")
+    refunds = Refund.objects.filter(lane=campaign.lane, campaign_id=campaign.id).order_by(
+        "pledge_id"
+    )
     assert [("no_proof", "done")] * 5 == list(refunds.values_list("reason", "state"))
     back = 100_000 - costs - paid.amount_minor
     assert back == sum(refund.amount_minor for refund in refunds)

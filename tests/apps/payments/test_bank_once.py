@@ -71,6 +71,7 @@ class Cut(BytesIO):
         return found
 
 
+@pytest.mark.slow
 def test_two_who_import_the_same_file_at_once_keep_it_once(
     site: Site, tipped: Tipped, bank: Bank
 ) -> None:
@@ -102,6 +103,7 @@ def test_without_the_unique_key_both_would_keep_it(site: Site, bank: Bank) -> No
             )
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_is_complete_once_imported_again(
     site: Site, tipped: Tipped, bank: Bank
 ) -> None:

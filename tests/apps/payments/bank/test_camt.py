@@ -194,6 +194,7 @@ def many(count: int) -> bytes:
     return head + (b"      <Ntry>" + one + b"</Ntry>\n") * count + tail
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     peaks = []
     for count in (1_000, 8_000):
