@@ -22,6 +22,7 @@ from countmein.campaigns.actions.enrol import enrol_all, with_newcomers
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.changes import parts_of
 from countmein.campaigns.models import LIVE_STATES, Campaign, Gate, Pledge, Report, person_lane
+from countmein.log import actions as log
 from countmein.members import erasing
 from countmein.members.models import ERASED, UNLINKED, Erasure
 from countmein.outreach.actions import forget_deliveries
@@ -145,6 +146,8 @@ def unlink(pledges: Sequence[Pledge]) -> None:
                 key=f"erased:{row.id}",
             )
             Report.objects.filter(lane=row.lane, pledge_id=row.id).update(note="")
+            # Its entry in the public log stays, and nobody can show any more whose it is.
+            log.forget(lane=row.lane, pledge_ids=[row.id])
         if row.contact_id not in (ERASED, UNLINKED):
             forget_deliveries(lane=row.person_lane, contact_ids=[row.contact_id])
 

@@ -25,6 +25,7 @@ from countmein.campaigns.models import JOINED_STATES, Campaign, Crowd, Pledge
 from countmein.ledger.models import Transfer
 from countmein.log.actions import ForkRefused, Pen, seal, stand, writing
 from countmein.log.models import Fact, Head, Standing
+from countmein.members.models import ERASED, UNLINKED
 from countmein.payments.models import Refund
 from countmein.rules.entries import (
     HELD_SIGN,
@@ -194,7 +195,8 @@ def _join(
                 amount=part.amount,
                 people=part.people,
                 n=n,
-                salt=salt if number == 0 else None,
+                # Of somebody who was erased meanwhile there is nothing to show.
+                salt=salt if number == 0 and row.contact_id not in (ERASED, UNLINKED) else None,
             )
         )
     return written

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from countmein.campaigns.actions.cancel import cancel
+from countmein.campaigns.actions.erase import erase
 from countmein.campaigns.actions.withdraw import withdraw
 from countmein.campaigns.models import Campaign, Tally
 from countmein.log import keys, queries
 from countmein.log.models import Chain, Entry, Standing
+from countmein.members.actions import Person
 from countmein.rules import verify
 from tests.apps.campaigns.acts import Join, pledge_of
 from tests.conftest import Launch, Site
@@ -116,3 +118,20 @@ def test_a_pledge_has_a_proof_that_opens_nothing(site: Site, launch: Launch, joi
     assert campaign.code == verify.verify_proof(proof, keys.verifier_key())["c"]
     assert answer["receipt"] not in json.dumps(proof)
     assert len(json.dumps(proof)) < 4096
+
+
+def test_whoever_is_erased_is_nobodys_entry_any_more(
+    site: Site, launch: Launch, join: Join
+) -> None:
+    """Their salt is gone, also of who was erased before the log came to them; the log holds."""
+    campaign = launch(rule={"people": 9})
+    join(campaign, "ben")
+    site.work()
+    assert [True] == [bool(each.salt) for each in Standing.objects.all_lanes()]
+    join(campaign, "dora")
+    for who in ("ben", "dora"):
+        erase(mailbox=Person(address=f"{who}@example.org").mailbox, by="member")
+    site.work()
+    assert [None, None] == [each.salt for each in Standing.objects.all_lanes()]
+    agrees(campaign)
+    site.check()
