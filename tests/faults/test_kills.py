@@ -92,7 +92,7 @@ def killed_every(stride: int, *, first: int) -> int:
         if run_and_die(one_round, at=at):
             kills += 1
             rescue()
-            at = patience = patience + 1
+            at = patience = patience + size(max(1, patience // 8), 1)
             continue
         at = patience
         if not _is_work_left():
