@@ -18,6 +18,7 @@ from countmein.campaigns.gates import hold
 from countmein.campaigns.models import Ballot, BallotKind, Campaign, Failure, PlanShare
 from countmein.campaigns.plans import failures_of
 from countmein.campaigns.stakes import (
+    BALLOT,
     borne_by,
     commission_on,
     held_of,
@@ -89,6 +90,9 @@ def _late_minor(campaign: Campaign, this: Failure) -> int:
     # The commission follows what stands within a moment.
     held += totals[ledger.COMMISSION] - commission_on(campaign, standing)
     spare = held - sum(owed(campaign).values()) - _reserved(campaign, this)
+    # What a ballot is still to decide on is set aside as far as it was held then; the commission
+    # that comes back is the rest of it.
+    spare -= max(0, _undecided(campaign, this) - totals[ledger.pending(BALLOT)])
     return goes_back(
         spare_minor=spare, standing_minor=standing, commission_bp=campaign.commission_bp
     )
@@ -104,6 +108,18 @@ def _reserved(campaign: Campaign, this: Failure) -> int:
         asked_at__gt=this.settled_at,
     )
     return max(0, stays - (since.aggregate(sum=Sum("amount_minor"))["sum"] or 0))
+
+
+def _undecided(campaign: Campaign, this: Failure) -> int:
+    """What is left over while its ballot is open."""
+    is_open = Ballot.objects.filter(
+        lane=campaign.lane,
+        campaign_id=campaign.id,
+        kind=BallotKind.LEFT_OVER,
+        number=this.number,
+        closed_at=None,
+    ).exists()
+    return sum(row.left_over_minor for row in _shares(campaign, this)) if is_open else 0
 
 
 def _stays(campaign: Campaign, this: Failure) -> dict[uuid.UUID, int]:
