@@ -19,6 +19,7 @@ from countmein.campaigns.actions.enrol import enrol_all
 from countmein.campaigns.models import Campaign, Pledge
 from countmein.campaigns.queries import public_view
 from countmein.members.contacts import opened
+from countmein.outreach import actions as outreach
 from countmein.outreach.models import Delivery
 from countmein.payments.models import Mandate, Refund
 from tests.apps.campaigns.acts import states
@@ -66,7 +67,8 @@ def _told_once(subject: str, prefix: str, *, kills: int) -> None:
     unknown = Delivery.objects.all_lanes().filter(state="unknown")
     contacts = opened(unknown.values_list("lane", "contact_id"))
     assert missing <= {contact.address for contact in contacts.values()}
-    assert len(missing) <= kills
+    # Each line to the mail server has one in the air when it is cut.
+    assert len(missing) <= kills * outreach._LINES
 
 
 def _flat(since_kilobytes: int) -> None:
@@ -87,7 +89,7 @@ def test_a_lapsed_campaign_lets_everybody_go(site: Site, launch: Launch) -> None
     site.advance(timedelta(days=31))
     memory = _memory_kilobytes()
     # However many they are, a turn works in slices and has some thousand statements.
-    kills = _killed(random.Random(12), longest=size(2 * COUNT, 3000))
+    kills = _killed(random.Random(12), longest=size(COUNT // 2, 3000))
     _flat(memory)
     assert kills > 2
     assert {"released": COUNT} == states(campaign)
