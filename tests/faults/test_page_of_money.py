@@ -97,7 +97,8 @@ def test_the_sums_add_up_at_every_moment_and_are_of_now(site: Site, accepted: Ca
     assert len(reader.seen) >= SAMPLES
     assert {100 * PEOPLE} == {total for total, _collected, _books in reader.seen}
     assert {0} == {books for _total, _collected, books in reader.seen}
-    assert len({collected for _total, collected, _books in reader.seen}) > 3, "it moved meanwhile"
+    # Cards are charged a hundred at a time.
+    assert len({collected for _total, collected, _books in reader.seen}) > 2, "it moved meanwhile"
     good = PEOPLE - -(-PEOPLE // 10)
     seen = public_view(accepted)
     assert {"money": 100 * good} == seen["collected"]
