@@ -12,8 +12,9 @@ from functools import partial
 from typing import Final
 
 from bench.figures import Asked, Findings
-from countmein.rules.clearing import Crowd, Incremental, Part, clear, grow, unlock
+from countmein.rules.clearing import Crowd, clear, unlock
 from countmein.rules.conditions import All, AnyOf, Condition, People, PeopleIn, Places, Some, Sum
+from countmein.rules.running import Running
 from countmein.rules.thresholds import ThresholdTree
 
 PLACE_COUNT: Final = 100
@@ -125,12 +126,9 @@ def _clear(found: Findings, crowds: list[Crowd], name: str, goal_ms: float | Non
 
 
 def _classes(found: Findings, crowds: list[Crowd], name: str, goal_ms: float | None) -> None:
-    """Clear anew, after growth, and find the unlock distance; all agree on who is in."""
+    """Clear anew, and find the unlock distance."""
     outcome = clear(crowds)
     _clear(found, crowds, name, goal_ms)
-    grown = grow(crowds, outcome.is_in)
-    found.require(grown.is_in == outcome.is_in, "growing from the outcome is not the outcome")
-    found.add(f"grow {name}", timed(lambda: grow(crowds, outcome.is_in)) * 1e3, "ms")
     found.add(f"unlock {name}", timed(lambda: unlock(crowds, outcome)) * 1e3, "ms")
 
 
@@ -175,23 +173,23 @@ def _one_threshold(found: Findings, rng: random.Random, *, member_count: int = 5
 def _one_part(found: Findings, rng: random.Random, *, condition_count: int) -> None:
     """Compound conditions: one new part and one withdrawal among so many different conditions."""
     menu = [menu_condition(rng) for _ in range(condition_count)]
+    running = Running[int]()
+    for key, condition in enumerate([None, *menu]):
+        running.add_crowd(key, condition)
     parts = [
-        Part(
-            id=str(number),
-            condition=rng.choice([None, *menu]),
-            people=1,
-            kind="money",
-            amount=rng.randrange(100, 10_000),
-            place=place(rng),
-            pledge=None,
-        )
-        for number in range(5_000)
+        (rng.randrange(condition_count + 1), rng.randrange(100, 10_000), place(rng))
+        for _ in range(5_000)
     ]
-    running = Incremental()
+
+    def change(part: tuple[int, int, str], sign: int) -> None:
+        key, amount, where = part
+        running.add(key, kind="money", amount=sign * amount, place=where, people=sign)
+        running.settle()
+
     for part in parts[:-1000]:
-        running.add(part)
+        change(part, 1)
     name = f"among {condition_count} compound conditions"
-    entering = sorted(timed(partial(running.add, part)) for part in parts[-1000:])
-    leaving = sorted(timed(partial(running.withdraw, part.id)) for part in parts[-1000:])
+    entering = sorted(timed(partial(change, part, 1)) for part in parts[-1000:])
+    leaving = sorted(timed(partial(change, part, -1)) for part in parts[-1000:])
     found.add(f"one part more {name}", entering[500] * 1e6, "µs", at_most=100)
     found.add(f"one part less {name}", leaving[500] * 1e6, "µs", at_most=100)
