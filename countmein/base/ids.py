@@ -31,18 +31,20 @@ def uuid7() -> uuid.UUID:
 
 def named_uuid(*names: str) -> uuid.UUID:
     """Return the id (UUIDv8) that these names always have, for rows many writers make at once."""
-    value = int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:16])
-    value = value & ~(0xF << 76 | 0b11 << 62) | 0x8 << 76 | 0b10 << 62
-    return uuid.UUID(int=value)
+    return _uuid8(hashlib.sha256("\n".join(names).encode()).digest()[:16])
 
 
 def keyed_uuid(*names: str) -> uuid.UUID:
     """Return the id (UUIDv8) that these names have on this site; nobody else can work it out."""
     key = _id_key(settings.SECRET_KEY)
     text = "\n".join(names).encode()
-    value = int.from_bytes(hashlib.blake2b(text, key=key, digest_size=16).digest())
-    value = value & ~(0xF << 76 | 0b11 << 62) | 0x8 << 76 | 0b10 << 62
-    return uuid.UUID(int=value)
+    return _uuid8(hashlib.blake2b(text, key=key, digest_size=16).digest())
+
+
+def _uuid8(digest: bytes) -> uuid.UUID:
+    """Sixteen bytes as an id, but for the bits that say what kind of id it is."""
+    value = int.from_bytes(digest)
+    return uuid.UUID(int=value & ~(0xF << 76 | 0b11 << 62) | 0x8 << 76 | 0b10 << 62)
 
 
 @lru_cache(maxsize=4)

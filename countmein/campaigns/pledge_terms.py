@@ -203,12 +203,12 @@ def crowd_of(campaign: Campaign, condition: Condition | None) -> Crowd:
         lane=campaign.lane,
         id=_crowd_id(campaign, condition),
         campaign_id=campaign.id,
-        condition=said(condition),
+        condition=condition_json(condition),
     )
 
 
-def said(condition: Condition | None) -> Any:
-    """A condition as JSON."""
+def condition_json(condition: Condition | None) -> Any:
+    """A condition as it is kept; None where nobody is waited for."""
     return None if condition is None else conditions.to_json(condition)
 
 

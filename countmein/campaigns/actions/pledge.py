@@ -24,9 +24,9 @@ from countmein.campaigns.pledge_terms import (
     Draft,
     PledgeRequest,
     Terms,
+    condition_json,
     crowd_of,
     no_such_pledge,
-    said,
     unknown_pledges,
 )
 from countmein.payments.actions.mandates import want_mandates, write_consents
@@ -120,7 +120,7 @@ def _write_what_follows(
             consent(
                 campaign,
                 rows[draft.id],
-                said(draft.conditions[0]),
+                condition_json(draft.conditions[0]),
                 language=draft.request.language,
             )
             for draft in drafts
