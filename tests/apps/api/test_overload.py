@@ -184,6 +184,31 @@ def test_who_waits_in_vain_is_told_and_whoever_leaves_takes_no_turn_along() -> N
     run(story)
 
 
+@pytest.mark.parametrize("left", [TimeoutError, asyncio.CancelledError])
+def test_who_is_called_in_while_leaving_gives_the_turn_back(
+    left: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whichever order the two come; otherwise the door would have a place less for ever."""
+
+    async def story() -> None:
+        door = FormDoor(inside_at_most=1)
+
+        async def gives_up(turn: asyncio.Future[None], _seconds: float) -> None:
+            await turn
+            raise left
+
+        async with door.turn(1):
+            monkeypatch.setattr(asyncio, "wait_for", gives_up)
+            late = asyncio.ensure_future(door._stand(2))
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        with pytest.raises(DoorFull if left is TimeoutError else left):
+            await late
+        assert 0 == door._inside
+
+    run(story)
+
+
 def test_a_place_in_the_line_cannot_be_made_up_or_lent(monkeypatch: pytest.MonkeyPatch) -> None:
     key = "k" * 32
     monkeypatch.setattr("django.core.signing.time.time", lambda: 1_000_000.0)
